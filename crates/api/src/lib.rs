@@ -1,0 +1,1 @@
+//! The ProfilingConfig resource, its schema and its validation into a policy.

@@ -1,0 +1,1 @@
+//! Reaching a target and reading its profiles, safely.

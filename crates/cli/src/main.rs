@@ -1,0 +1,2 @@
+//! kubectl-profile: read, compare and explain profiles.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The operator: watches, meters, acts and reports.
+fn main() {}

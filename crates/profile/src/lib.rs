@@ -1,0 +1,1 @@
+//! pprof profiles: check, decode, encode and algebra.

@@ -1,0 +1,1 @@
+//! Where profiles and capture records are kept.

@@ -1,0 +1,1 @@
+//! What tests run against: the test cluster, stores, target programs.

@@ -1,0 +1,2 @@
+//! The project's own chores: generation, the architecture test, the test cluster.
+fn main() {}
