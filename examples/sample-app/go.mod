@@ -1,0 +1,3 @@
+module profiling.io/examples/sample-app
+
+go 1.24
