@@ -1,0 +1,3 @@
+module profiling.io/e2e/hostile
+
+go 1.24
