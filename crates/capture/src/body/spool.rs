@@ -1,0 +1,80 @@
+//! The file that a body goes into.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use planner::Reason;
+use tempfile::TempPath;
+use tokio::task::spawn_blocking;
+
+use crate::failure::Failure;
+
+/// Bytes gathered before they are written. Each write is a hop to the thread pool for blocking work, about
+/// ten microseconds; at 64 KiB a body of 64 MiB makes a thousand of them, and 32 captures hold 2 MiB.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// A file on its way. tokio's own file would do the same hop per write, but with a buffer of up to 2 MiB
+/// for each; here the one buffer goes to the thread and comes back.
+pub(super) struct Spool {
+    /// With the thread pool while something is written. First in the struct: closed before it is deleted.
+    file: Option<File>,
+    path: TempPath,
+    pending: Vec<u8>,
+}
+
+impl Spool {
+    pub(super) async fn create(folder: &Path) -> Result<Self, Failure> {
+        let folder = folder.to_owned();
+        // The name is drawn at random and created anew, readable by the owner alone.
+        let created = blocking(move || tempfile::Builder::new().prefix("capture-").tempfile_in(folder)).await?;
+        let (file, path) = created.into_parts();
+        Ok(Self { file: Some(file), path, pending: Vec::with_capacity(WRITE_BYTES) })
+    }
+
+    pub(super) async fn write(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
+        while !piece.is_empty() {
+            let room = WRITE_BYTES - self.pending.len();
+            let (now, later) = piece.split_at(piece.len().min(room));
+            self.pending.extend_from_slice(now);
+            piece = later;
+            if self.pending.len() == WRITE_BYTES {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn finish(mut self) -> Result<TempPath, Failure> {
+        self.flush().await?;
+        Ok(self.path)
+    }
+
+    async fn flush(&mut self) -> Result<(), Failure> {
+        let Some(mut file) = self.file.take() else {
+            return Err(unavailable(&io::Error::other("an earlier write failed")));
+        };
+        let mut pending = std::mem::take(&mut self.pending);
+        let (file, pending) = blocking(move || {
+            file.write_all(&pending)?;
+            pending.clear();
+            Ok((file, pending))
+        })
+        .await?;
+        self.file = Some(file);
+        self.pending = pending;
+        Ok(())
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Failure> {
+    match spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| unavailable(&error)),
+        Err(error) => Err(unavailable(&io::Error::other(error))),
+    }
+}
+
+fn unavailable(error: &io::Error) -> Failure {
+    let text = format!("the file for the profile cannot be written ({error}): is the spool folder's disk full?");
+    Failure::new(Reason::SpoolUnavailable, text)
+}
