@@ -1,0 +1,177 @@
+//! The programs that tests run on, built from pinned Go modules into this project's own cache.
+//!
+//! No program of the machine's own container runtime is used, replaced or configured. A tool's folder is made whole under
+//! another name and renamed, and a file lock makes two builders of one tool wait for each other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache::{Lock, cache_dir};
+use crate::process;
+
+mod go;
+mod kubernetes;
+pub mod packages;
+
+pub use kubernetes::{DEFAULT_KUBERNETES, KubernetesVersion};
+
+/// A program, or a family of them, that tests need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kube-proxy, kubelet and kubectl.
+    Kubernetes(KubernetesVersion),
+    /// containerd, its shim and ctr.
+    Containerd,
+    /// runc, with seccomp where libseccomp's headers are there.
+    Runc,
+    /// The CNI plugins bridge, host-local, loopback and portmap.
+    CniPlugins,
+    /// metrics-server.
+    MetricsServer,
+    /// versitygw, an S3 server over a folder.
+    S3,
+    /// kwok, which simulates thousands of pods.
+    Kwok,
+    /// helm.
+    Helm,
+    /// buildah, which builds an image from a Dockerfile without a daemon.
+    Buildah,
+    /// The first process of every pod.
+    Pause,
+    /// cargo-deny.
+    CargoDeny,
+}
+
+impl Tool {
+    /// What a cluster of `version` is made of.
+    pub fn of_cluster(version: KubernetesVersion) -> [Self; 7] {
+        [
+            Self::Pause,
+            Self::CniPlugins,
+            Self::Runc,
+            Self::Containerd,
+            Self::S3,
+            Self::MetricsServer,
+            Self::Kubernetes(version),
+        ]
+    }
+
+    /// Name and version, the name of the tool's folder. Changing what is built needs another name.
+    pub fn folder(&self) -> String {
+        match self {
+            Self::Kubernetes(version) => format!("kubernetes-{version}"),
+            Self::Containerd => "containerd-v2.4.2".to_owned(),
+            Self::Runc => "runc-v1.5.2".to_owned(),
+            Self::CniPlugins => "cni-plugins-v1.9.1".to_owned(),
+            Self::MetricsServer => "metrics-server-v0.9.0".to_owned(),
+            Self::S3 => "versitygw-v1.8.0".to_owned(),
+            Self::Kwok => "kwok-v0.8.0".to_owned(),
+            Self::Helm => "helm-v3.22.0".to_owned(),
+            Self::Buildah => "buildah-v1.42.0".to_owned(),
+            Self::Pause => "pause-1".to_owned(),
+            Self::CargoDeny => "cargo-deny-0.20.2".to_owned(),
+        }
+    }
+
+    fn version(folder: &str) -> &str {
+        folder.rsplit_once('-').map_or(folder, |(_, version)| version)
+    }
+
+    fn build(&self, staging: &Path) -> Result<()> {
+        let folder = self.folder();
+        let version = Self::version(&folder);
+        let bin = staging.join("bin");
+        let install = |packages: &[&str], tags: &str| go::install(packages, version, tags, &bin);
+        match self {
+            Self::Kubernetes(version) => kubernetes::build(*version, staging),
+            Self::Containerd => install(
+                &[
+                    "github.com/containerd/containerd/v2/cmd/containerd",
+                    "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+                    "github.com/containerd/containerd/v2/cmd/ctr",
+                ],
+                "",
+            ),
+            Self::Runc => {
+                let seccomp = Path::new("/usr/include/seccomp.h").is_file();
+                install(&["github.com/opencontainers/runc"], if seccomp { "seccomp" } else { "" })
+            }
+            Self::CniPlugins => install(
+                &[
+                    "github.com/containernetworking/plugins/plugins/main/bridge",
+                    "github.com/containernetworking/plugins/plugins/main/loopback",
+                    "github.com/containernetworking/plugins/plugins/ipam/host-local",
+                    "github.com/containernetworking/plugins/plugins/meta/portmap",
+                ],
+                "",
+            ),
+            Self::MetricsServer => install(&["sigs.k8s.io/metrics-server/cmd/metrics-server"], ""),
+            Self::S3 => install(&["github.com/versity/versitygw/cmd/versitygw"], ""),
+            Self::Kwok => install(&["sigs.k8s.io/kwok/cmd/kwok"], ""),
+            Self::Helm => install(&["helm.sh/helm/v3/cmd/helm"], ""),
+            // The tags leave out what would need C libraries: signatures through gpgme and two storage drivers.
+            Self::Buildah => install(
+                &["github.com/containers/buildah/cmd/buildah"],
+                "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
+            ),
+            Self::Pause => go::build_file(include_str!("../pause/main.go"), "pause", &bin),
+            Self::CargoDeny => process::run_shown(
+                Command::new("nice")
+                    .args(["-n", "10", "cargo", "install", "cargo-deny", "--version", version, "--locked", "--root"])
+                    .arg(staging)
+                    .env_remove("CARGO_TARGET_DIR"),
+            ),
+        }
+    }
+}
+
+/// The folder of a tool's programs, built first when it is not there.
+pub fn ensure(tool: Tool) -> Result<PathBuf> {
+    let root = cache_dir()?.join("tools");
+    let folder = tool.folder();
+    let bin = root.join(&folder).join("bin");
+    if bin.is_dir() {
+        return Ok(bin);
+    }
+    let _lock = Lock::acquire(&root.join(format!(".{folder}.lock")))?;
+    if bin.is_dir() {
+        return Ok(bin);
+    }
+    // One name, not one per process: what a killed build left is removed by the next, under the lock.
+    let staging = root.join(format!(".{folder}.staging"));
+    remove_dir(&staging)?;
+    fs::create_dir_all(staging.join("bin")).with_context(|| format!("create {}", staging.display()))?;
+    tool.build(&staging).with_context(|| format!("build {folder}"))?;
+    fs::rename(&staging, root.join(&folder)).with_context(|| format!("move {folder} into place"))?;
+    Ok(bin)
+}
+
+/// The folder of a tool's programs when it is built already.
+pub fn built(tool: Tool) -> Result<Option<PathBuf>> {
+    let bin = cache_dir()?.join("tools").join(tool.folder()).join("bin");
+    Ok(bin.is_dir().then_some(bin))
+}
+
+fn remove_dir(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_names_the_version_that_is_built() {
+        let folder = Tool::MetricsServer.folder();
+        assert_eq!(Tool::version(&folder), "v0.9.0");
+        assert_eq!(Tool::version(&Tool::CargoDeny.folder()), "0.20.2");
+    }
+}
