@@ -1,0 +1,421 @@
+//! What the messages of a profile add up to, each of them checked by itself.
+
+use super::names::Names;
+use super::{CheckError, Summary};
+use crate::limits::{LimitExceeded, Limits, at_most};
+use crate::wire::{Cursor, Fault, Value, count_packed, each_field, whole};
+
+/// Why a field was refused.
+pub(super) enum Refusal {
+    Fault(Fault),
+    Limit(LimitExceeded),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<LimitExceeded> for Refusal {
+    fn from(limit: LimitExceeded) -> Self {
+        Self::Limit(limit)
+    }
+}
+
+/// Type and unit, as indexes of strings.
+#[derive(Clone, Copy)]
+struct ValueType {
+    kind: u64,
+    unit: u64,
+}
+
+/// Counters of a profile.
+pub(super) struct Tally {
+    limits: Limits,
+    names: Names,
+    sample_types: Vec<ValueType>,
+    period_type: Option<ValueType>,
+    samples: u64,
+    totals: Vec<i64>,
+    mappings: u64,
+    locations: u64,
+    functions: u64,
+    labels: u64,
+    comments: u64,
+    period: i64,
+    time_nanos: i64,
+    duration_nanos: i64,
+    /// The last value of each field that is one string index: drop and keep frames, default type and link.
+    single_strings: [u64; 4],
+    /// The largest string index in any message; a negative one is larger than every table.
+    string_index_max: u64,
+}
+
+/// Sample types, samples and so on as [`Tally::take`] knows them.
+pub(super) const SAMPLE_TYPE: u64 = 1;
+pub(super) const SAMPLE: u64 = 2;
+pub(super) const MAPPING: u64 = 3;
+pub(super) const LOCATION: u64 = 4;
+pub(super) const FUNCTION: u64 = 5;
+pub(super) const STRING: u64 = 6;
+pub(super) const PERIOD_TYPE: u64 = 11;
+pub(super) const COMMENT: u64 = 13;
+/// The fields of a profile are numbered up to here.
+pub(super) const FIELD_MAX: u64 = 15;
+
+impl Tally {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            names: Names::default(),
+            sample_types: Vec::new(),
+            period_type: None,
+            samples: 0,
+            totals: Vec::new(),
+            mappings: 0,
+            locations: 0,
+            functions: 0,
+            labels: 0,
+            comments: 0,
+            period: 0,
+            time_nanos: 0,
+            duration_nanos: 0,
+            single_strings: [0; 4],
+            string_index_max: 0,
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Takes one whole field of the profile.
+    pub(super) fn take(&mut self, number: u64, value: Value<'_>) -> Result<(), Refusal> {
+        match number {
+            SAMPLE_TYPE => self.sample_type(value.bytes()?),
+            SAMPLE => self.sample(value.bytes()?),
+            MAPPING => self.mapping(value.bytes()?),
+            LOCATION => self.location(value.bytes()?),
+            FUNCTION => self.function(value.bytes()?),
+            STRING => self.string(value.bytes()?),
+            COMMENT => self.comment(value),
+            PERIOD_TYPE => {
+                let period_type = value_type(value.bytes()?)?;
+                self.names.want(period_type.kind);
+                self.names.want(period_type.unit);
+                // The last one counts, as with every single field that comes twice.
+                self.period_type = Some(period_type);
+                Ok(())
+            }
+            7 | 8 => self.single_string(number - 7, value),
+            14 | 15 => self.single_string(number - 12, value),
+            9 => {
+                if self.time_nanos != 0 {
+                    return Err(Fault::Bad("two profiles are concatenated").into());
+                }
+                self.time_nanos = value.varint()?.cast_signed();
+                Ok(())
+            }
+            10 => {
+                self.duration_nanos = value.varint()?.cast_signed();
+                Ok(())
+            }
+            12 => {
+                self.period = value.varint()?.cast_signed();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn single_string(&mut self, place: u64, value: Value<'_>) -> Result<(), Refusal> {
+        let index = value.varint()?;
+        if let Some(single) = usize::try_from(place)
+            .ok()
+            .and_then(|place| self.single_strings.get_mut(place))
+        {
+            *single = index;
+        }
+        Ok(())
+    }
+
+    fn note_string(&mut self, index: u64) {
+        self.string_index_max = self.string_index_max.max(index);
+    }
+
+    fn sample_type(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        let limit = self.limits.sample_types_max;
+        at_most(self.sample_types.len() as u64 + 1, limit, "sample types")?;
+        let sample_type = value_type(message)?;
+        self.names.want(sample_type.kind);
+        self.names.want(sample_type.unit);
+        self.note_string(sample_type.kind);
+        self.note_string(sample_type.unit);
+        self.sample_types.push(sample_type);
+        Ok(())
+    }
+
+    fn sample(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        self.samples += 1;
+        at_most(self.samples, self.limits.samples_max, "samples")?;
+        let first = self.samples == 1;
+        let (mut locations, mut values, mut labels) = (0_u64, 0_usize, 0_u64);
+        let mut fields = Cursor::new(message);
+        while !fields.is_empty() {
+            match fields.field().map_err(whole)? {
+                (1, Value::Bytes(packed)) => locations += count_packed(packed)?,
+                (1, value) => {
+                    value.varint()?;
+                    locations += 1;
+                }
+                (2, Value::Bytes(packed)) => {
+                    let mut packed = Cursor::new(packed);
+                    while !packed.is_empty() {
+                        let value = packed.varint().map_err(whole)?;
+                        self.sample_value(first, values, value)?;
+                        values += 1;
+                    }
+                }
+                (2, value) => {
+                    self.sample_value(first, values, value.varint()?)?;
+                    values += 1;
+                }
+                (3, value) => {
+                    labels += 1;
+                    at_most(labels, self.limits.labels_per_sample_max, "labels in one sample")?;
+                    self.label(value.bytes()?)?;
+                }
+                _ => {}
+            }
+        }
+        at_most(
+            locations,
+            self.limits.locations_per_sample_max,
+            "locations in one sample",
+        )?;
+        if values == 0 {
+            return Err(Fault::Bad("a sample has no values").into());
+        }
+        if values != self.totals.len() {
+            return Err(VALUES_DIFFER.into());
+        }
+        self.labels += labels;
+        Ok(())
+    }
+
+    /// Adds the sample's value at `place`. The first sample says how many there are: the sample types may come later.
+    fn sample_value(&mut self, first: bool, place: usize, value: u64) -> Result<(), Refusal> {
+        match self.totals.get_mut(place) {
+            Some(total) => *total = total.wrapping_add(value.cast_signed()),
+            None if first => {
+                at_most(place as u64 + 1, self.limits.sample_types_max, "values in one sample")?;
+                self.totals.push(value.cast_signed());
+            }
+            None => return Err(VALUES_DIFFER.into()),
+        }
+        Ok(())
+    }
+
+    fn label(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        let (mut key, mut text, mut number, mut unit) = (0, 0, 0, 0);
+        each_field(message, |field, value| {
+            match field {
+                1 => key = value.varint()?,
+                2 => text = value.varint()?,
+                3 => number = value.varint()?,
+                4 => unit = value.varint()?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        self.note_string(key);
+        // As google/pprof reads it: the unit of a label that has a text is not looked at.
+        if text != 0 {
+            self.note_string(text);
+        } else if number != 0 || unit != 0 {
+            self.note_string(unit);
+        }
+        Ok(())
+    }
+
+    fn mapping(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        self.mappings += 1;
+        at_most(self.mappings, self.limits.mappings_max, "mappings")?;
+        let (mut id, mut file, mut build_id) = (0, 0, 0);
+        each_field(message, |field, value| {
+            match field {
+                1 => id = value.varint()?,
+                5 => file = value.varint()?,
+                6 => build_id = value.varint()?,
+                2..=10 => drop(value.varint()?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        not_reserved(id, "a mapping has the reserved id 0")?;
+        self.note_string(file);
+        self.note_string(build_id);
+        Ok(())
+    }
+
+    fn location(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        self.locations += 1;
+        at_most(self.locations, self.limits.locations_max, "locations")?;
+        let (mut id, mut lines) = (0, 0_u64);
+        each_field(message, |field, value| {
+            match field {
+                1 => id = value.varint()?,
+                4 => {
+                    lines += 1;
+                    line(value.bytes()?)?;
+                }
+                2 | 3 | 5 => drop(value.varint()?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        at_most(lines, self.limits.lines_per_location_max, "lines at one location")?;
+        Ok(not_reserved(id, "a location has the reserved id 0")?)
+    }
+
+    fn function(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        self.functions += 1;
+        at_most(self.functions, self.limits.functions_max, "functions")?;
+        let (mut id, mut strings) = (0, [0; 3]);
+        let [name, system_name, file] = &mut strings;
+        each_field(message, |field, value| {
+            match field {
+                1 => id = value.varint()?,
+                2 => *name = value.varint()?,
+                3 => *system_name = value.varint()?,
+                4 => *file = value.varint()?,
+                5 => drop(value.varint()?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        not_reserved(id, "a function has the reserved id 0")?;
+        for index in strings {
+            self.note_string(index);
+        }
+        Ok(())
+    }
+
+    fn string(&mut self, string: &[u8]) -> Result<(), Refusal> {
+        at_most(self.names.seen() + 1, self.limits.strings_max, "strings")?;
+        if self.names.seen() == 0 && !string.is_empty() {
+            return Err(Fault::Bad("the first string is not the empty one").into());
+        }
+        self.names.push(string);
+        Ok(())
+    }
+
+    fn comment(&mut self, value: Value<'_>) -> Result<(), Refusal> {
+        match value {
+            Value::Bytes(packed) => {
+                let mut packed = Cursor::new(packed);
+                while !packed.is_empty() {
+                    let index = packed.varint().map_err(whole)?;
+                    self.one_comment(index)?;
+                }
+                Ok(())
+            }
+            Value::Varint(_) | Value::Fixed => self.one_comment(value.varint()?),
+        }
+    }
+
+    fn one_comment(&mut self, index: u64) -> Result<(), Refusal> {
+        self.comments += 1;
+        at_most(self.comments, self.limits.comments_max, "comments")?;
+        self.note_string(index);
+        Ok(())
+    }
+
+    /// What it all came to. `offset` is the end of the profile.
+    pub(super) fn finish(mut self, offset: u64, bytes: u64, gzip_members: u64) -> Result<Summary, CheckError> {
+        let malformed = |what| Err(CheckError::Malformed { what, offset });
+        for index in self.single_strings {
+            self.note_string(index);
+        }
+        if let Some(ValueType { kind, unit }) = self.period_type {
+            self.note_string(kind.max(unit));
+        }
+        let strings = self.names.seen();
+        if strings == 0 {
+            return malformed("there is no string table");
+        }
+        if self.string_index_max >= strings {
+            return malformed("a string index points beyond the string table");
+        }
+        if self.sample_types.is_empty() {
+            return Err(CheckError::NoSampleTypes);
+        }
+        if self.samples == 0 {
+            self.totals = vec![0; self.sample_types.len()];
+        }
+        if self.totals.len() != self.sample_types.len() {
+            return malformed("the samples do not have as many values as there are sample types");
+        }
+        let name = |index| self.names.get(index);
+        let named = |of: &ValueType| Some((name(of.kind)?, name(of.unit)?));
+        let sample_types = self
+            .sample_types
+            .iter()
+            .map(named)
+            .collect::<Option<Vec<_>>>()
+            .ok_or(LimitExceeded {
+                name: "bytes in the name of a sample type, or strings before it",
+                limit: super::names::NAME_BYTES_MAX as u64,
+            })?;
+        Ok(Summary {
+            samples: self.samples,
+            sample_types,
+            totals: self.totals,
+            period_type: self.period_type.as_ref().and_then(named),
+            period: self.period,
+            time_nanos: self.time_nanos,
+            duration_nanos: self.duration_nanos,
+            mappings: self.mappings,
+            locations: self.locations,
+            functions: self.functions,
+            strings,
+            labels: self.labels,
+            bytes,
+            uncompressed_bytes: offset,
+            gzip_members,
+        })
+    }
+}
+
+const VALUES_DIFFER: Fault = Fault::Bad("the samples do not have the same number of values");
+
+fn not_reserved(id: u64, what: &'static str) -> Result<(), Fault> {
+    if id == 0 { Err(Fault::Bad(what)) } else { Ok(()) }
+}
+
+fn value_type(message: &[u8]) -> Result<ValueType, Fault> {
+    let mut found = ValueType { kind: 0, unit: 0 };
+    each_field(message, |field, value| {
+        match field {
+            1 => found.kind = value.varint()?,
+            2 => found.unit = value.varint()?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn line(message: &[u8]) -> Result<(), Fault> {
+    let mut function = 0;
+    each_field(message, |field, value| {
+        match field {
+            1 => function = value.varint()?,
+            2 | 3 => drop(value.varint()?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    not_reserved(function, "a line has no function")
+}
