@@ -16,14 +16,18 @@ fn uuid(uid: &str) -> Option<u128> {
     let dashes_fit = uid.len() == 32 || [8, 13, 18, 23].iter().all(|at| uid.as_bytes().get(*at) == Some(&b'-'));
     let digits: String = uid.chars().filter(|one| *one != '-').collect();
     let is_hex = digits.len() == 32 && digits.bytes().all(|one| one.is_ascii_hexdigit());
-    (is_hex && dashes_fit).then(|| u128::from_str_radix(&digits, 16).ok()).flatten()
+    (is_hex && dashes_fit)
+        .then(|| u128::from_str_radix(&digits, 16).ok())
+        .flatten()
 }
 
 /// FNV-1a with 128 bits: it tells apart, it protects nothing.
 fn fnv(bytes: &[u8]) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    bytes.iter().fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+    bytes
+        .iter()
+        .fold(OFFSET, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
 }
 
 #[cfg(test)]
@@ -39,7 +43,14 @@ mod tests {
 
     #[test]
     fn anything_else_is_hashed_and_told_apart() {
-        let others = ["", "x", "y", "1f0c9c6a-3a4b-4f4e-9a51-0123456789a", "1f0c9c6a-3a4b-4f4e-9a510123456789-ab", "zz"];
+        let others = [
+            "",
+            "x",
+            "y",
+            "1f0c9c6a-3a4b-4f4e-9a51-0123456789a",
+            "1f0c9c6a-3a4b-4f4e-9a510123456789-ab",
+            "zz",
+        ];
         let ids: std::collections::BTreeSet<u128> = others.iter().map(|uid| of_uid(uid)).collect();
         assert_eq!(ids.len(), others.len());
         assert_eq!(of_name("a", "b"), of_name("a", "b"));

@@ -74,7 +74,9 @@ fn label<'p>(pod: &'p SlimPod, key: &str) -> Option<&'p str> {
 /// The labels, which a `BTreeMap` holds sorted and each once.
 fn labels(pod: &SlimPod) -> Vec<(Box<str>, Box<str>)> {
     let labels = pod.metadata.labels.iter().flatten();
-    labels.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect()
+    labels
+        .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+        .collect()
 }
 
 /// The port of the annotation. A name is looked for in the named container first, then in all.
@@ -86,16 +88,30 @@ fn port(pod: &SlimPod) -> Port {
         return Port::Number(number);
     }
     let preferred = annotation(pod, CONTAINER);
-    let in_named = pod.spec.usage_containers().filter(|one| Some(one.name.as_str()) == preferred);
+    let in_named = pod
+        .spec
+        .usage_containers()
+        .filter(|one| Some(one.name.as_str()) == preferred);
     let declared = in_named.chain(pod.spec.usage_containers()).flat_map(|one| &one.ports);
-    let number = declared.filter(|one| one.is_tcp() && one.name.as_deref() == Some(text)).find_map(|one| one.number());
-    number.map_or_else(|| Port::Unresolved(text.chars().take(PORT_NAME_CHARS_MAX).collect()), Port::Number)
+    let number = declared
+        .filter(|one| one.is_tcp() && one.name.as_deref() == Some(text))
+        .find_map(|one| one.number());
+    number.map_or_else(
+        || Port::Unresolved(text.chars().take(PORT_NAME_CHARS_MAX).collect()),
+        Port::Number,
+    )
 }
 
 fn container(container: &Container, port: &Port) -> ContainerFacts {
     let resources = &container.resources;
-    let amount = |list: &slim::Amounts, name: &str, read: fn(&str) -> Option<u64>| list.get(name).and_then(|text| read(text));
-    let declares = |number: u16| container.ports.iter().any(|one| one.is_tcp() && one.number() == Some(number));
+    let amount =
+        |list: &slim::Amounts, name: &str, read: fn(&str) -> Option<u64>| list.get(name).and_then(|text| read(text));
+    let declares = |number: u16| {
+        container
+            .ports
+            .iter()
+            .any(|one| one.is_tcp() && one.number() == Some(number))
+    };
     ContainerFacts {
         name: container.name.as_str().into(),
         cpu_limit_millis: amount(&resources.limits, "cpu", quantity::cpu_millis),
@@ -127,8 +143,14 @@ fn phase(pod: &SlimPod) -> Phase {
 
 /// When the counted container started, else the pod: a sample from before then is of another life.
 fn started_at(pod: &SlimPod, counted: Option<&str>) -> Option<Wall> {
-    let statuses = pod.status.container_statuses.iter().chain(&pod.status.init_container_statuses);
-    let of_container = statuses.filter(|one| Some(one.name.as_str()) == counted).find_map(ContainerStatus::started_at);
+    let statuses = pod
+        .status
+        .container_statuses
+        .iter()
+        .chain(&pod.status.init_container_statuses);
+    let of_container = statuses
+        .filter(|one| Some(one.name.as_str()) == counted)
+        .find_map(ContainerStatus::started_at);
     let text = of_container.or(pod.status.start_time.as_deref())?;
     Some(Wall(text.parse::<jiff::Timestamp>().ok()?.as_millisecond()))
 }

@@ -28,7 +28,9 @@ fn scaled(text: &str, digits: i32) -> Option<u64> {
         return None;
     }
     let text = text.strip_prefix('+').unwrap_or(text);
-    let number_ends = text.find(|one: char| !one.is_ascii_digit() && one != '.').unwrap_or(text.len());
+    let number_ends = text
+        .find(|one: char| !one.is_ascii_digit() && one != '.')
+        .unwrap_or(text.len());
     let (number, suffix) = text.split_at_checked(number_ends)?;
     let (mantissa, fraction_digits) = decimal(number)?;
     let (binary, power_of_ten) = power(suffix)?;
@@ -86,7 +88,11 @@ fn times_ten_to(value: u128, power: i32) -> Option<u64> {
     }
     // No factor: ten to this power is more than any value, so that a division leaves a rest of it.
     let factor = 10_u128.checked_pow(power.unsigned_abs());
-    let result = if power >= 0 { value.checked_mul(factor?)? } else { factor.map_or(1, |factor| value.div_ceil(factor)) };
+    let result = if power >= 0 {
+        value.checked_mul(factor?)?
+    } else {
+        factor.map_or(1, |factor| value.div_ceil(factor))
+    };
     u64::try_from(result).ok()
 }
 
@@ -129,8 +135,31 @@ mod tests {
     #[test]
     fn what_is_no_amount_is_none() {
         for text in [
-            "", " ", "-1", "-0", "NaN", "nan", "inf", "1 Gi", "Gi", ".", "1..2", "1.2.3", "1e", "1e+", "1ee3", "1K", "1ki",
-            "0x10", "1_000", "1e99999999999", "1e40", "16Ei", "999999999999999999999999999999999999999999", "１", "1é",
+            "",
+            " ",
+            "-1",
+            "-0",
+            "NaN",
+            "nan",
+            "inf",
+            "1 Gi",
+            "Gi",
+            ".",
+            "1..2",
+            "1.2.3",
+            "1e",
+            "1e+",
+            "1ee3",
+            "1K",
+            "1ki",
+            "0x10",
+            "1_000",
+            "1e99999999999",
+            "1e40",
+            "16Ei",
+            "999999999999999999999999999999999999999999",
+            "１",
+            "1é",
         ] {
             assert_eq!(bytes(text), None, "{text:?}");
         }

@@ -15,7 +15,8 @@ use planner::{
 };
 
 use crate::resource::{
-    Capture, MatchExpression, OnDemand, ProfilingConfig, ProfilingConfigSpec, Selector, Thresholds, default_profile_types,
+    Capture, MatchExpression, OnDemand, ProfilingConfig, ProfilingConfigSpec, Selector, Thresholds,
+    default_profile_types,
 };
 use crate::{bounds, identity};
 
@@ -53,7 +54,10 @@ pub fn read(config: &ProfilingConfig, admission: &Admission) -> Read {
     let mut notes = Notes::default();
     let place = Place::of(&config.metadata);
     let policy = policy(&config.spec, &place, admission, &mut notes);
-    Read { facts: place.facts(policy), adjustments: notes.0 }
+    Read {
+        facts: place.facts(policy),
+        adjustments: notes.0,
+    }
 }
 
 /// The facts of an object that does not decode, so that it is unusable by itself and stops nothing else.
@@ -67,7 +71,12 @@ pub fn read_undecodable(metadata: &ObjectMeta, error: &str) -> ConfigFacts {
 /// The same for an object that is at hand as JSON. None if it is so broken that it has no name.
 pub fn read_undecodable_value(value: &serde_json::Value, error: &str) -> Option<ConfigFacts> {
     let metadata = value.get("metadata")?;
-    let text = |field: &str| metadata.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let text = |field: &str| {
+        metadata
+            .get(field)
+            .and_then(serde_json::Value::as_str)
+            .map(str::to_owned)
+    };
     let slim = ObjectMeta {
         name: Some(text("name")?),
         namespace: text("namespace"),
@@ -90,7 +99,15 @@ fn policy(
     notes: &mut Notes,
 ) -> Result<Policy, Refusal> {
     // In full, so that a new field does not compile before it is thought about.
-    let ProfilingConfigSpec { suspend, selector, thresholds, on_demand, s3_config, profile_types, capture } = spec;
+    let ProfilingConfigSpec {
+        suspend,
+        selector,
+        thresholds,
+        on_demand,
+        s3_config,
+        profile_types,
+        capture,
+    } = spec;
     let on_demand = on_demand_policy(on_demand, notes);
     Ok(Policy {
         suspended: *suspend,
@@ -113,7 +130,11 @@ fn policy(
 
 fn scope(selector: &Selector, place: &Place<'_>, admission: &Admission) -> Result<Scope, Refusal> {
     let own = || Scope::Namespace(place.namespace.into());
-    let Some(wanted) = selector.namespace.as_deref().filter(|one| !one.is_empty() && *one != place.namespace) else {
+    let Some(wanted) = selector
+        .namespace
+        .as_deref()
+        .filter(|one| !one.is_empty() && *one != place.namespace)
+    else {
         return Ok(own());
     };
     if !place.may_cross(admission) {
@@ -132,27 +153,43 @@ fn scope(selector: &Selector, place: &Place<'_>, admission: &Admission) -> Resul
     match wanted {
         "*" => Ok(Scope::All),
         name if is_namespace(name) => Ok(Scope::Namespace(name.into())),
-        other => Err(invalid(format!("spec.selector.namespace {} is not the name of a namespace", quote(other)))),
+        other => Err(invalid(format!(
+            "spec.selector.namespace {} is not the name of a namespace",
+            quote(other)
+        ))),
     }
 }
 
 fn label_selector(selector: &Selector) -> Result<LabelSelector, Refusal> {
-    let Selector { namespace: _, label_selector, match_expressions } = selector;
+    let Selector {
+        namespace: _,
+        label_selector,
+        match_expressions,
+    } = selector;
     if label_selector.len() > bounds::SELECTOR_LABELS_MAX || match_expressions.len() > bounds::SELECTOR_LABELS_MAX {
         return Err(invalid(format!(
             "spec.selector has more than {} labels or expressions; use fewer",
             bounds::SELECTOR_LABELS_MAX
         )));
     }
-    let equal = label_selector.iter().map(|(name, value)| (boxed(name), boxed(value))).collect();
-    let expressions = match_expressions.iter().map(label_expression).collect::<Result<_, _>>()?;
+    let equal = label_selector
+        .iter()
+        .map(|(name, value)| (boxed(name), boxed(value)))
+        .collect();
+    let expressions = match_expressions
+        .iter()
+        .map(label_expression)
+        .collect::<Result<_, _>>()?;
     Ok(LabelSelector { equal, expressions })
 }
 
 fn label_expression(expression: &MatchExpression) -> Result<LabelExpression, Refusal> {
     let MatchExpression { key, operator, values } = expression;
     let refuse = |what: &str| {
-        Err(invalid(format!("the expression over {} in spec.selector.matchExpressions {what}", quote(key))))
+        Err(invalid(format!(
+            "the expression over {} in spec.selector.matchExpressions {what}",
+            quote(key)
+        )))
     };
     if key.is_empty() {
         return refuse("has no key; name the label");
@@ -169,15 +206,21 @@ fn label_expression(expression: &MatchExpression) -> Result<LabelExpression, Ref
         ("DoesNotExist", true) => Ok(LabelExpression::DoesNotExist(name)),
         ("In" | "NotIn", true) => refuse("needs at least one value"),
         ("Exists" | "DoesNotExist", false) => refuse("takes no values; use In or NotIn, or remove them"),
-        (other, _) => {
-            refuse(&format!("has the operator {}; use In, NotIn, Exists or DoesNotExist", quote(other)))
-        }
+        (other, _) => refuse(&format!(
+            "has the operator {}; use In, NotIn, Exists or DoesNotExist",
+            quote(other)
+        )),
     }
 }
 
 fn threshold_policy(thresholds: &Thresholds, notes: &mut Notes) -> Option<ThresholdPolicy> {
-    let Thresholds { enabled, cpu_threshold_percent, memory_threshold_percent, check_interval_seconds, cooldown_seconds } =
-        thresholds;
+    let Thresholds {
+        enabled,
+        cpu_threshold_percent,
+        memory_threshold_percent,
+        check_interval_seconds,
+        cooldown_seconds,
+    } = thresholds;
     enabled.then(|| ThresholdPolicy {
         cpu_percent: notes.clamp(
             "spec.thresholds.cpuThresholdPercent",
@@ -194,23 +237,38 @@ fn threshold_policy(thresholds: &Thresholds, notes: &mut Notes) -> Option<Thresh
             *check_interval_seconds,
             &bounds::CHECK_INTERVAL_SECONDS,
         ),
-        cooldown_seconds: notes.clamp("spec.thresholds.cooldownSeconds", *cooldown_seconds, &bounds::COOLDOWN_SECONDS),
+        cooldown_seconds: notes.clamp(
+            "spec.thresholds.cooldownSeconds",
+            *cooldown_seconds,
+            &bounds::COOLDOWN_SECONDS,
+        ),
     })
 }
 
 fn on_demand_policy(on_demand: &OnDemand, notes: &mut Notes) -> Option<OnDemandPolicy> {
-    let OnDemand { enabled, interval_seconds } = on_demand;
+    let OnDemand {
+        enabled,
+        interval_seconds,
+    } = on_demand;
     enabled.then(|| OnDemandPolicy {
-        interval_seconds: notes.clamp("spec.onDemand.intervalSeconds", *interval_seconds, &bounds::INTERVAL_SECONDS),
+        interval_seconds: notes.clamp(
+            "spec.onDemand.intervalSeconds",
+            *interval_seconds,
+            &bounds::INTERVAL_SECONDS,
+        ),
     })
 }
 
 /// The window of the types that take time. It is shortened to leave the rest of the on-demand interval free.
 fn cpu_seconds(capture: &Capture, on_demand: Option<OnDemandPolicy>, notes: &mut Notes) -> u32 {
     let asked: u32 = notes.clamp("spec.capture.cpuSeconds", capture.cpu_seconds, &bounds::CPU_SECONDS);
-    let Some(OnDemandPolicy { interval_seconds }) = on_demand else { return asked };
+    let Some(OnDemandPolicy { interval_seconds }) = on_demand else {
+        return asked;
+    };
     // The bounds of the interval leave at least ten seconds here.
-    let longest = interval_seconds.saturating_sub(bounds::INTERVAL_REST_SECONDS.unsigned_abs() as u32).max(1);
+    let longest = interval_seconds
+        .saturating_sub(bounds::INTERVAL_REST_SECONDS.unsigned_abs() as u32)
+        .max(1);
     if asked > longest {
         notes.add(format!(
             "spec.capture.cpuSeconds {asked} is read as {longest}, to leave 5 s of spec.onDemand.intervalSeconds {interval_seconds}"
@@ -221,12 +279,19 @@ fn cpu_seconds(capture: &Capture, on_demand: Option<OnDemandPolicy>, notes: &mut
 
 fn types(words: &[String], notes: &mut Notes) -> Result<TypeSet, Refusal> {
     if words.is_empty() {
-        notes.add(format!("spec.profileTypes is empty and read as {}", default_profile_types().join(", ")));
+        notes.add(format!(
+            "spec.profileTypes is empty and read as {}",
+            default_profile_types().join(", ")
+        ));
         return Ok(ProfileType::DEFAULT.into_iter().collect());
     }
     let known: TypeSet = words.iter().filter_map(|word| ProfileType::parse(word)).collect();
-    let unknown: Vec<String> =
-        words.iter().filter(|word| ProfileType::parse(word).is_none()).take(3).map(|word| quote(word)).collect();
+    let unknown: Vec<String> = words
+        .iter()
+        .filter(|word| ProfileType::parse(word).is_none())
+        .take(3)
+        .map(|word| quote(word))
+        .collect();
     if known.is_empty() {
         let all: Vec<&str> = ProfileType::ALL.iter().map(|one| one.as_str()).collect();
         return Err(invalid(format!(
@@ -236,7 +301,10 @@ fn types(words: &[String], notes: &mut Notes) -> Result<TypeSet, Refusal> {
         )));
     }
     if !unknown.is_empty() {
-        notes.add(format!("spec.profileTypes has {}, which are not known and left out", unknown.join(", ")));
+        notes.add(format!(
+            "spec.profileTypes has {}, which are not known and left out",
+            unknown.join(", ")
+        ));
     }
     Ok(known)
 }
@@ -246,7 +314,10 @@ fn transport(capture: &Capture, notes: &mut Notes) -> Transport {
         "PortForward" => Transport::PortForward,
         "PodIP" => Transport::PodIp,
         other => {
-            notes.add(format!("spec.capture.transport {} is not known and read as PortForward", quote(other)));
+            notes.add(format!(
+                "spec.capture.transport {} is not known and read as PortForward",
+                quote(other)
+            ));
             Transport::PortForward
         }
     }
@@ -266,7 +337,12 @@ impl<'m> Place<'m> {
         let name = metadata.name.as_deref().unwrap_or_default();
         let uid = metadata.uid.as_deref().filter(|uid| !uid.is_empty());
         let id = ConfigId(uid.map_or_else(|| identity::of_name(namespace, name), identity::of_uid));
-        Self { id, namespace, name, generation: metadata.generation.unwrap_or_default() }
+        Self {
+            id,
+            namespace,
+            name,
+            generation: metadata.generation.unwrap_or_default(),
+        }
     }
 
     fn facts(&self, policy: Result<Policy, Refusal>) -> ConfigFacts {
@@ -282,10 +358,13 @@ impl<'m> Place<'m> {
     fn may_cross(&self, admission: &Admission) -> bool {
         let is_operators = !admission.operator_namespace.is_empty() && admission.operator_namespace == self.namespace;
         is_operators
-            || admission.cross_namespace.iter().any(|allowed| match allowed.split_once('/') {
-                Some((namespace, name)) => namespace == self.namespace && name == self.name,
-                None => allowed == self.namespace,
-            })
+            || admission
+                .cross_namespace
+                .iter()
+                .any(|allowed| match allowed.split_once('/') {
+                    Some((namespace, name)) => namespace == self.namespace && name == self.name,
+                    None => allowed == self.namespace,
+                })
     }
 }
 
@@ -304,7 +383,11 @@ impl Notes {
     fn clamp<T: TryFrom<i64> + Default>(&mut self, field: &str, value: i64, allowed: &RangeInclusive<i64>) -> T {
         let nearest = value.clamp(*allowed.start(), *allowed.end());
         if nearest != value {
-            self.add(format!("{field} {value} is read as {nearest}; {} to {} is allowed", allowed.start(), allowed.end()));
+            self.add(format!(
+                "{field} {value} is read as {nearest}; {} to {} is allowed",
+                allowed.start(),
+                allowed.end()
+            ));
         }
         // Every bound fits its type, which `every_bound_fits_the_type_of_its_field` holds.
         T::try_from(nearest).unwrap_or_default()
@@ -312,7 +395,10 @@ impl Notes {
 }
 
 fn invalid(message: String) -> Refusal {
-    Refusal { reason: Reason::InvalidSpec, message: message.into() }
+    Refusal {
+        reason: Reason::InvalidSpec,
+        message: message.into(),
+    }
 }
 
 /// A text of a user's within a message: cut, and with nothing in it that could be taken for ours.

@@ -28,12 +28,12 @@ use crate::status::ProfilingConfigStatus;
     status = "ProfilingConfigStatus",
     derive = "PartialEq",
     doc = "A flight recorder for pods: which pods to profile, when, and where the profiles go. Pods opt in with the annotation `profiling.io/enabled: \"true\"`.",
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Targets", type_ = "integer", json_path = ".status.targets"),
-    printcolumn(name = "Last Capture", type_ = "date", json_path = ".status.lastCapture.time"),
-    printcolumn(name = "Store", type_ = "string", json_path = ".spec.s3Config.bucket"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, priority = 1)
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Targets","type":"integer","jsonPath":".status.targets"}"#,
+    printcolumn = r#"{"name":"Last Capture","type":"date","jsonPath":".status.lastCapture.time"}"#,
+    printcolumn = r#"{"name":"Store","type":"string","jsonPath":".spec.s3Config.bucket"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","priority":1}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProfilingConfigSpec {
@@ -67,7 +67,7 @@ pub struct Selector {
     /// The namespace of the pods: the config's own unless named. Another one, or "*" for all, works where the
     /// operator's settings allow it.
     #[schemars(extend("x-kubernetes-validations" = [rule(r"self == '*' || self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", "must be the name of a namespace, or \"*\" for all; leave it out for the config's own namespace")]))]
-    #[schemars(length(min = 1, max = bounds::LABEL_VALUE_CHARS_MAX))]
+    #[schemars(with = "String", length(min = 1, max = bounds::LABEL_VALUE_CHARS_MAX))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Labels that the pod must have with exactly these values.
@@ -147,12 +147,12 @@ pub struct S3Config {
     #[schemars(extend("x-kubernetes-validations" = [rule("!self.startsWith('/')", "must not begin with a slash; write profiles/team-a, not /profiles/team-a"), rule(r"self.matches('^[A-Za-z0-9!_.*()=/-]*$') && !self.contains('//') && !self.matches('(^|/)[.][.]?(/|$)')", "may hold letters, digits and ! _ . * ( ) = / - only, and no empty, \".\" or \"..\" segment")]))]
     pub prefix: String,
     /// The bucket's region. Left out, it is that of the operator's environment.
-    #[schemars(length(min = 1, max = bounds::REGION_CHARS_MAX))]
+    #[schemars(with = "String", length(min = 1, max = bounds::REGION_CHARS_MAX))]
     #[schemars(extend("x-kubernetes-validations" = [rule("self.matches('^[a-z0-9-]+$')", "must be the name of a region, such as eu-central-1")]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// The address of an S3-compatible store, which the operator's settings must allow. Left out, AWS is used.
-    #[schemars(length(min = 1, max = bounds::ENDPOINT_CHARS_MAX))]
+    #[schemars(with = "String", length(min = 1, max = bounds::ENDPOINT_CHARS_MAX))]
     #[schemars(extend("x-kubernetes-validations" = [rule(r"self.matches('^https?://[A-Za-z0-9._:\\[\\]-]+/?$')", "must be http:// or https://, a host and optionally a port, such as https://minio.storage:9000")]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -198,13 +198,21 @@ impl Default for Thresholds {
 
 impl Default for OnDemand {
     fn default() -> Self {
-        Self { enabled: false, interval_seconds: 35 }
+        Self {
+            enabled: false,
+            interval_seconds: 35,
+        }
     }
 }
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { cpu_seconds: 30, transport: "PortForward".into(), max_concurrent_pods: 1, max_bytes: 64 << 20 }
+        Self {
+            cpu_seconds: 30,
+            transport: "PortForward".into(),
+            max_concurrent_pods: 1,
+            max_bytes: 64 << 20,
+        }
     }
 }
 
@@ -228,7 +236,10 @@ fn integer<'de, D: Deserializer<'de>>(source: D) -> Result<i64, D::Error> {
     let number = serde_json::Number::deserialize(source)?;
     let unsigned = number.as_u64().map(|value| i64::try_from(value).unwrap_or(i64::MAX));
     // A float converts saturating, and NaN cannot be written in JSON.
-    Ok(number.as_i64().or(unsigned).unwrap_or_else(|| number.as_f64().unwrap_or_default() as i64))
+    Ok(number
+        .as_i64()
+        .or(unsigned)
+        .unwrap_or_else(|| number.as_f64().unwrap_or_default() as i64))
 }
 
 fn profile_types_schema(_: &mut SchemaGenerator) -> Schema {
@@ -265,3 +276,6 @@ fn operator_schema(_: &mut SchemaGenerator) -> Schema {
 fn transport_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": ["PortForward", "PodIP"] })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! It is written only when it differs, and everything in it is bounded.
 
+use planner::{Reason, Wall};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub const MESSAGE_CHARS_MAX: usize = 1_024;
 #[schemars(transform = without_defaults)]
 pub struct ProfilingConfigStatus {
     /// The generation of the spec that this status is about.
+    #[schemars(with = "i64")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, TargetsFound, MetricsAvailable and StorageReady.
@@ -31,6 +33,7 @@ pub struct ProfilingConfigStatus {
     /// Capture sets of which nothing was stored, since the operator started.
     pub failed_total: i64,
     /// The last capture set that ended.
+    #[schemars(with = "LastCapture")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_capture: Option<LastCapture>,
     /// Some of the pods of which nothing is captured, and why.
@@ -45,6 +48,7 @@ pub struct ProfilingConfigStatus {
 /// One condition, as everywhere in Kubernetes.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = without_defaults)]
 pub struct Condition {
     /// Its type.
     #[serde(rename = "type")]
@@ -61,10 +65,11 @@ pub struct Condition {
     #[schemars(length(max = 32768))]
     pub message: String,
     /// When its status last changed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(schema_with = "moment_schema")]
     pub last_transition_time: String,
     /// The generation of the spec that it is about.
+    #[schemars(with = "i64")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }
@@ -83,6 +88,7 @@ pub struct LastCapture {
     /// How it ended.
     pub outcome: String,
     /// When it was decided.
+    #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(schema_with = "moment_schema")]
     pub time: String,
     /// The types that were stored.
@@ -103,6 +109,73 @@ pub struct HeldBack {
     pub message: String,
 }
 
+/// What a condition can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Nobody knows yet.
+    Unknown,
+}
+
+impl Truth {
+    /// The word in the resource.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl Condition {
+    /// A condition without its time, which [`ProfilingConfigStatus::carried_from`] sets.
+    pub fn new(type_: &str, status: Truth, reason: Reason, message: &str, generation: i64) -> Self {
+        Self {
+            type_: type_.into(),
+            status: status.as_str().into(),
+            reason: reason.as_camel().into(),
+            message: cut(message),
+            last_transition_time: String::new(),
+            observed_generation: Some(generation),
+        }
+    }
+}
+
+impl ProfilingConfigStatus {
+    /// This status with the times of the conditions set: that of `previous` where a condition said the
+    /// same, `now` where it is new or changed. Reasons and messages may change without that.
+    #[must_use]
+    pub fn carried_from(mut self, previous: Option<&Self>, now: Wall) -> Self {
+        let before = previous.map_or(&[][..], |status| &status.conditions);
+        for condition in &mut self.conditions {
+            let unchanged = before
+                .iter()
+                .find(|one| one.type_ == condition.type_ && one.status == condition.status);
+            let kept = unchanged
+                .map(|one| one.last_transition_time.clone())
+                .filter(|time| !time.is_empty());
+            condition.last_transition_time = kept.unwrap_or_else(|| moment(now));
+        }
+        self
+    }
+}
+
+/// A moment as the API server writes it: UTC, whole seconds.
+pub fn moment(at: Wall) -> String {
+    // A time outside jiff's years -9999 to 9999 is a broken clock, not a moment to name.
+    jiff::Timestamp::from_second(at.seconds())
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
+}
+
+fn cut(message: &str) -> String {
+    message.chars().take(MESSAGE_CHARS_MAX).collect()
+}
+
 /// What the operator did not write, nobody should read: the API server is to fill in nothing.
 fn without_defaults(schema: &mut schemars::Schema) {
     let fields = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut);
@@ -117,4 +190,43 @@ fn truth_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 fn moment_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": "string", "format": "date-time" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(truth: Truth, reason: Reason) -> ProfilingConfigStatus {
+        let conditions = vec![Condition::new("Ready", truth, reason, "…", 3)];
+        ProfilingConfigStatus {
+            conditions,
+            ..ProfilingConfigStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_while_it_says_the_same() {
+        let first = status(Truth::False, Reason::NoTargets).carried_from(None, Wall(1_000_999));
+        assert_eq!(first.conditions[0].last_transition_time, "1970-01-01T00:16:40Z");
+
+        let same = status(Truth::False, Reason::InvalidSpec).carried_from(Some(&first), Wall(9_000_000));
+        assert_eq!(same.conditions[0].last_transition_time, "1970-01-01T00:16:40Z");
+        assert_eq!(same.conditions[0].reason, "InvalidSpec");
+
+        let changed = status(Truth::True, Reason::Ready).carried_from(Some(&same), Wall(9_000_000));
+        assert_eq!(changed.conditions[0].last_transition_time, "1970-01-01T02:30:00Z");
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters() {
+        let condition = Condition::new("Ready", Truth::Unknown, Reason::NotTriedYet, &"é".repeat(5_000), 1);
+        assert_eq!(condition.message.chars().count(), MESSAGE_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_status_of_another_version_still_decodes() {
+        let old = serde_json::json!({ "conditions": [{ "type": "Ready", "status": "True", "reason": "Ready" }], "profilesCaptured": 7 });
+        let status: ProfilingConfigStatus = serde_json::from_value(old).expect("lenient");
+        assert_eq!(status.conditions[0].status, "True");
+    }
 }

@@ -4,7 +4,7 @@
 //! One item that cannot be read is skipped and counted; it costs no other pod its sample.
 
 use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Take};
 
 use planner::{ContainerUsage, TargetUsage, Wall};
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -39,11 +39,22 @@ pub enum UsageError {
 /// Reads a `PodMetricsList` of `metrics.k8s.io/v1beta1`. `served_at` is the server's time of the answer
 /// (its `Date` header), from which the age of each sample follows without our own clock.
 pub fn read(body: impl Read, served_at: Wall) -> Result<Usages, UsageError> {
-    let mut limited = body.take(BODY_BYTES_MAX);
+    read_limited(body.take(BODY_BYTES_MAX), served_at)
+}
+
+fn read_limited(mut limited: Take<impl Read>, served_at: Wall) -> Result<Usages, UsageError> {
     let mut source = serde_json::Deserializer::from_reader(BufReader::new(&mut limited));
-    let decoded = source.deserialize_map(ListVisitor { served_at }).and_then(|usages| source.end().map(|()| usages));
+    let decoded = source
+        .deserialize_map(ListVisitor { served_at })
+        .and_then(|usages| source.end().map(|()| usages));
     drop(source);
-    decoded.map_err(|error| if limited.limit() == 0 { UsageError::TooLarge } else { UsageError::NotAList(error) })
+    decoded.map_err(|error| {
+        if limited.limit() == 0 {
+            UsageError::TooLarge
+        } else {
+            UsageError::NotAList(error)
+        }
+    })
 }
 
 struct ListVisitor {
@@ -61,7 +72,9 @@ impl<'de> Visitor<'de> for ListVisitor {
         let mut usages = None;
         while let Some(field) = fields.next_key::<String>()? {
             if field == "items" {
-                usages = Some(fields.next_value_seed(Items { served_at: self.served_at })?);
+                usages = Some(fields.next_value_seed(Items {
+                    served_at: self.served_at,
+                })?);
             } else {
                 fields.next_value::<IgnoredAny>()?;
             }
@@ -140,19 +153,38 @@ struct Usage {
 
 impl Item {
     fn into_usage(self, served_at: Wall) -> Option<TargetUsage> {
-        let Self { metadata, timestamp, window, containers } = self;
+        let Self {
+            metadata,
+            timestamp,
+            window,
+            containers,
+        } = self;
         let taken_at = Wall(timestamp.parse::<jiff::Timestamp>().ok()?.as_millisecond());
         // A sample from the future is one from another clock of the same cluster: as fresh as can be.
         let age_millis = u64::try_from(served_at.0.saturating_sub(taken_at.0)).unwrap_or_default();
-        let containers = containers.unwrap_or_default().into_iter().map(Container::into_usage).collect();
+        let containers = containers
+            .unwrap_or_default()
+            .into_iter()
+            .map(Container::into_usage)
+            .collect();
         let Metadata { namespace, name } = metadata;
-        Some(TargetUsage { namespace, name, taken_at, age_millis, window_millis: duration_millis(&window)?, containers })
+        Some(TargetUsage {
+            namespace,
+            name,
+            taken_at,
+            age_millis,
+            window_millis: duration_millis(&window)?,
+            containers,
+        })
     }
 }
 
 impl Container {
     fn into_usage(self) -> ContainerUsage {
-        let Self { name, usage: Usage { cpu, memory } } = self;
+        let Self {
+            name,
+            usage: Usage { cpu, memory },
+        } = self;
         ContainerUsage {
             name,
             cpu_nanos: cpu.as_deref().and_then(quantity::cpu_nanos),
@@ -175,7 +207,9 @@ fn duration_millis(text: &str) -> Option<u64> {
     while !rest.is_empty() {
         let number_ends = rest.find(|one: char| !one.is_ascii_digit() && one != '.')?;
         let (number, tail) = rest.split_at_checked(number_ends)?;
-        let unit_ends = tail.find(|one: char| one.is_ascii_digit() || one == '.').unwrap_or(tail.len());
+        let unit_ends = tail
+            .find(|one: char| one.is_ascii_digit() || one == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at_checked(unit_ends)?;
         let unit_nanos: u64 = match unit {
             "h" => 3_600_000_000_000,

@@ -16,7 +16,9 @@ const CRONJOB_DIGITS_MIN: usize = 8;
 
 /// The service's name; empty only for a pod without a name.
 pub(super) fn name(pod: &SlimPod) -> &str {
-    let labelled = LABELS.into_iter().find_map(|key| label(pod, key).filter(|value| !value.is_empty()));
+    let labelled = LABELS
+        .into_iter()
+        .find_map(|key| label(pod, key).filter(|value| !value.is_empty()));
     labelled.or_else(|| owner(pod)).unwrap_or_else(|| stem(pod))
 }
 
@@ -35,14 +37,28 @@ fn owner(pod: &SlimPod) -> Option<&str> {
 }
 
 fn controller(pod: &SlimPod) -> Option<&OwnerReference> {
-    pod.metadata.owner_references.iter().flatten().find(|one| one.controller == Some(true))
+    pod.metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|one| one.controller == Some(true))
 }
 
 /// The pod's name without the part that was generated, or that names the node of a static pod.
 fn stem(pod: &SlimPod) -> &str {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let generated = pod.metadata.generate_name.as_deref().filter(|prefix| name.starts_with(prefix));
-    let of_node = pod.spec.node_name.as_deref().and_then(|node| name.strip_suffix(node)).filter(|rest| rest.ends_with('-'));
+    let generate_name = pod
+        .metadata
+        .generate_name
+        .as_deref()
+        .filter(|prefix| !prefix.is_empty());
+    let generated = generate_name.filter(|prefix| name.starts_with(prefix));
+    let of_node = pod
+        .spec
+        .node_name
+        .as_deref()
+        .and_then(|node| name.strip_suffix(node))
+        .filter(|rest| rest.ends_with('-'));
     let base = generated.or(of_node).unwrap_or(name).trim_end_matches('-');
     let base = without_template_hash(pod, base);
     if base.is_empty() { name } else { base }
@@ -55,7 +71,11 @@ fn without_template_hash<'p>(pod: &SlimPod, name: &'p str) -> &'p str {
 
 fn without_digits(name: &str) -> &str {
     match name.rsplit_once('-') {
-        Some((base, digits)) if digits.len() >= CRONJOB_DIGITS_MIN && digits.bytes().all(|one| one.is_ascii_digit()) => base,
+        Some((base, digits))
+            if digits.len() >= CRONJOB_DIGITS_MIN && digits.bytes().all(|one| one.is_ascii_digit()) =>
+        {
+            base
+        }
         _ => name,
     }
 }

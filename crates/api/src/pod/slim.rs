@@ -23,7 +23,9 @@ pub struct SlimPod {
     /// Names, labels, controlling owner, and the annotations under `profiling.io/`.
     #[serde(deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "or_default")]
     pub(super) spec: Spec,
+    #[serde(deserialize_with = "or_default")]
     pub(super) status: Status,
 }
 
@@ -32,6 +34,7 @@ pub struct SlimPod {
 pub(super) struct Spec {
     pub(super) node_name: Option<String>,
     pub(super) host_network: bool,
+    #[serde(deserialize_with = "or_default")]
     containers: Vec<Container>,
     init_containers: Vec<Container>,
 }
@@ -94,7 +97,10 @@ impl Spec {
     /// The containers that run beside each other: the pod's own and its sidecars, which are written as
     /// init containers that restart always.
     pub(super) fn usage_containers(&self) -> impl Iterator<Item = &Container> {
-        let sidecars = self.init_containers.iter().filter(|one| one.restart_policy.as_deref() == Some("Always"));
+        let sidecars = self
+            .init_containers
+            .iter()
+            .filter(|one| one.restart_policy.as_deref() == Some("Always"));
         self.containers.iter().chain(sidecars)
     }
 }
@@ -113,6 +119,11 @@ impl ContainerStatus {
     pub(super) fn started_at(&self) -> Option<&str> {
         self.state.running.as_ref()?.started_at.as_deref()
     }
+}
+
+/// `null` as what is not there: Go writes it for a list without entries.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(source: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(source)?.unwrap_or_default())
 }
 
 #[derive(Default, Deserialize)]

@@ -8,12 +8,23 @@ use crate::resource::S3Config;
 
 /// Reads it, or says why it cannot be used.
 pub(super) fn policy(store: &S3Config, admission: &Admission, notes: &mut Notes) -> Result<StorePolicy, Refusal> {
-    let S3Config { bucket, prefix, region, endpoint } = store;
+    let S3Config {
+        bucket,
+        prefix,
+        region,
+        endpoint,
+    } = store;
     Ok(StorePolicy {
         bucket: bucket_name(bucket)?.into(),
         prefix: key_prefix(prefix, notes)?.into(),
-        region: optional(region.as_deref()).map(region_name).transpose()?.map(Into::into),
-        endpoint: optional(endpoint.as_deref()).map(|one| allowed_endpoint(one, admission)).transpose()?.map(Into::into),
+        region: optional(region.as_deref())
+            .map(region_name)
+            .transpose()?
+            .map(Into::into),
+        endpoint: optional(endpoint.as_deref())
+            .map(|one| allowed_endpoint(one, admission))
+            .transpose()?
+            .map(Into::into),
     })
 }
 
@@ -35,7 +46,9 @@ fn optional(text: Option<&str>) -> Option<&str> {
 
 fn bucket_name(bucket: &str) -> Result<&str, Refusal> {
     if bucket.is_empty() {
-        return Err(invalid("spec.s3Config.bucket is empty; name the bucket that the profiles go to".into()));
+        return Err(invalid(
+            "spec.s3Config.bucket is empty; name the bucket that the profiles go to".into(),
+        ));
     }
     let ends = |one: u8| one.is_ascii_lowercase() || one.is_ascii_digit();
     let fits = bounds::BUCKET_CHARS.contains(&bucket.len())
@@ -56,7 +69,10 @@ fn bucket_name(bucket: &str) -> Result<&str, Refusal> {
 fn key_prefix<'s>(prefix: &'s str, notes: &mut Notes) -> Result<&'s str, Refusal> {
     let trimmed = prefix.trim_matches('/');
     if prefix.starts_with('/') {
-        notes.add(format!("spec.s3Config.prefix {} is read without the slash at its start", quote(prefix)));
+        notes.add(format!(
+            "spec.s3Config.prefix {} is read without the slash at its start",
+            quote(prefix)
+        ));
     }
     let is_plain = |one: u8| one.is_ascii_alphanumeric() || b"!_.*()=/-".contains(&one);
     let is_segment = |one: &str| !matches!(one, "" | "." | "..");
@@ -79,7 +95,10 @@ fn region_name(region: &str) -> Result<&str, Refusal> {
     if region.len() <= bounds::REGION_CHARS_MAX && region.bytes().all(is_plain) {
         return Ok(region);
     }
-    Err(invalid(format!("spec.s3Config.region {} is not the name of a region, such as eu-central-1", quote(region))))
+    Err(invalid(format!(
+        "spec.s3Config.region {} is not the name of a region, such as eu-central-1",
+        quote(region)
+    )))
 }
 
 fn allowed_endpoint(endpoint: &str, admission: &Admission) -> Result<String, Refusal> {
