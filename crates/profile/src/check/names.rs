@@ -1,7 +1,5 @@
 //! The few strings that a summary names, out of a table that passes by once.
 
-use std::collections::VecDeque;
-
 /// Longest name that is kept. 128: the longest in use is "cpu_samples_of_wall_time" and the like.
 pub(super) const NAME_BYTES_MAX: usize = 128;
 
@@ -17,12 +15,14 @@ const LAST_MAX: usize = 16;
 const WANTED_MAX: usize = 130;
 
 /// A table of strings of which the beginning, the end and what was asked for before are kept.
-#[derive(Default)]
 pub(super) struct Names {
     seen: u64,
     wanted: Vec<(u64, Option<String>)>,
+    /// No string from here on is wanted, which spares most strings the search.
+    wanted_end: u64,
     first: Vec<Option<String>>,
-    last: VecDeque<Kept>,
+    /// A ring: the string with index i is at place i modulo its length.
+    last: [Kept; LAST_MAX],
 }
 
 /// A string of the table's end, without an allocation per string: long ones are kept as nothing.
@@ -57,7 +57,23 @@ fn name(string: &[u8]) -> Option<String> {
     (string.len() <= NAME_BYTES_MAX).then(|| String::from_utf8_lossy(string).into_owned())
 }
 
+/// Where in the ring the string with this index is, or was.
+fn place(index: u64) -> usize {
+    // Smaller than the ring.
+    (index % LAST_MAX as u64) as usize
+}
+
 impl Names {
+    pub(super) fn new() -> Self {
+        Self {
+            seen: 0,
+            wanted: Vec::new(),
+            wanted_end: 0,
+            first: Vec::new(),
+            last: [Kept::NOTHING; LAST_MAX],
+        }
+    }
+
     /// Strings seen.
     pub(super) fn seen(&self) -> u64 {
         self.seen
@@ -67,6 +83,7 @@ impl Names {
     pub(super) fn want(&mut self, index: u64) {
         if index >= self.seen && self.wanted.len() < WANTED_MAX {
             self.wanted.push((index, None));
+            self.wanted_end = self.wanted_end.max(index.saturating_add(1));
         }
     }
 
@@ -75,19 +92,14 @@ impl Names {
         if self.first.len() < FIRST_MAX {
             self.first.push(name(string));
         }
-        for (index, wanted) in &mut self.wanted {
-            if *index == self.seen {
+        if self.seen < self.wanted_end {
+            for (_, wanted) in self.wanted.iter_mut().filter(|(index, _)| *index == self.seen) {
                 *wanted = name(string);
             }
         }
-        let mut kept = if self.last.len() < LAST_MAX {
-            None
-        } else {
-            self.last.pop_front()
+        if let Some(kept) = self.last.get_mut(place(self.seen)) {
+            kept.set(string);
         }
-        .unwrap_or(Kept::NOTHING);
-        kept.set(string);
-        self.last.push_back(kept);
         self.seen += 1;
     }
 
@@ -103,11 +115,7 @@ impl Names {
         {
             return wanted.clone();
         }
-        let from_end = self.seen.checked_sub(index)?;
-        let place = (self.last.len() as u64).checked_sub(from_end)?;
-        usize::try_from(place)
-            .ok()
-            .and_then(|place| self.last.get(place))
-            .and_then(Kept::name)
+        let is_kept = index < self.seen && self.seen - index <= LAST_MAX as u64;
+        self.last.get(place(index)).filter(|_| is_kept).and_then(Kept::name)
     }
 }

@@ -68,7 +68,7 @@ impl Tally {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            names: Names::default(),
+            names: Names::new(),
             sample_types: Vec::new(),
             period_type: None,
             samples: 0,
