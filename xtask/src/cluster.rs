@@ -78,26 +78,43 @@ pub(crate) fn run(flags: Flags) -> Result<()> {
 pub(crate) fn up(name: &str, version: Option<testkit::tools::KubernetesVersion>) -> Result<Cluster> {
     let dir = default_dir(name)?;
     if let Ok(cluster) = Cluster::attach(&dir) {
-        let down: Vec<String> =
-            cluster.status()?.iter().filter(|(_, runs)| !**runs).map(|(component, _)| component.to_string()).collect();
+        let down: Vec<String> = cluster
+            .status()?
+            .iter()
+            .filter(|(_, runs)| !**runs)
+            .map(|(component, _)| component.to_string())
+            .collect();
         if down.is_empty() {
             say(&format!("cluster {name} runs already"));
             return Ok(cluster);
         }
         // After a reboot of the machine, say: what is left is of no use.
-        say(&format!("cluster {name} is broken ({} ended), starting it anew", down.join(", ")));
+        say(&format!(
+            "cluster {name} is broken ({} ended), starting it anew",
+            down.join(", ")
+        ));
         tear_down(&dir)?;
     }
     let mut options = Options::named(name)?;
     if let Some(version) = version {
         options.kubernetes = version;
     }
-    say(&format!("starting cluster {name}, Kubernetes {}; the first time its programs are built", options.kubernetes));
+    say(&format!(
+        "starting cluster {name}, Kubernetes {}; the first time its programs are built",
+        options.kubernetes
+    ));
     let begun = testkit::wait::now();
     let cluster = Cluster::up(&dir, &options)?;
-    say(&format!("cluster {name} is up after {:.0} s", begun.elapsed().as_secs_f64()));
+    say(&format!(
+        "cluster {name} is up after {:.0} s",
+        begun.elapsed().as_secs_f64()
+    ));
     say(&format!("  cargo xtask cluster --name {name} exec kubectl get pods -A"));
-    say(&format!("  object store in {}, logs in {}", cluster.s3_root().display(), cluster.dir().join("logs").display()));
+    say(&format!(
+        "  object store in {}, logs in {}",
+        cluster.s3_root().display(),
+        cluster.dir().join("logs").display()
+    ));
     Ok(cluster)
 }
 
@@ -115,7 +132,14 @@ pub(crate) fn down(name: &str) -> Result<()> {
 
 fn status(name: &str) -> Result<()> {
     let running = clusters();
-    say(&format!("clusters on this machine: {}", if running.is_empty() { "none".to_owned() } else { running.join(", ") }));
+    say(&format!(
+        "clusters on this machine: {}",
+        if running.is_empty() {
+            "none".to_owned()
+        } else {
+            running.join(", ")
+        }
+    ));
     if !running.iter().any(|one| one == name) {
         return Ok(());
     }
@@ -127,7 +151,11 @@ fn status(name: &str) -> Result<()> {
 
 fn exec(cluster: &Cluster, words: &[String]) -> Result<()> {
     let (program, arguments) = words.split_first().context("no program given")?;
-    let status = cluster.command(program).args(arguments).status().with_context(|| format!("start {program}"))?;
+    let status = cluster
+        .command(program)
+        .args(arguments)
+        .status()
+        .with_context(|| format!("start {program}"))?;
     if !status.success() {
         bail!("{program}: {status}");
     }

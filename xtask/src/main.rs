@@ -50,14 +50,20 @@ fn run(chore: Chore) -> Result<ExitCode> {
 }
 
 /// The workspace's folder.
-#[cfg_attr(not(feature = "generate"), expect(dead_code, reason = "generation is its only user so far"))]
+#[cfg_attr(
+    not(feature = "generate"),
+    expect(dead_code, reason = "generation is its only user so far")
+)]
 fn root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(here.parent().context("xtask lies in the workspace")?.to_owned())
 }
 
 /// Tells the person at the terminal.
-#[expect(clippy::print_stderr, reason = "a command-line program speaks on standard error; its output is data")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a command-line program speaks on standard error; its output is data"
+)]
 fn say(line: &str) {
     eprintln!("{line}");
 }

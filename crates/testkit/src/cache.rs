@@ -13,7 +13,9 @@ pub fn cache_dir() -> Result<PathBuf> {
     }
     let base = match non_empty("XDG_CACHE_HOME") {
         Some(dir) => dir,
-        None => non_empty("HOME").context("neither PROFILING_CACHE nor HOME is set")?.join(".cache"),
+        None => non_empty("HOME")
+            .context("neither PROFILING_CACHE nor HOME is set")?
+            .join(".cache"),
     };
     std::path::absolute(base.join("profiling-operator")).context("cache folder")
 }
@@ -37,5 +39,7 @@ impl Lock {
 }
 
 fn non_empty(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }

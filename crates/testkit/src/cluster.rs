@@ -125,7 +125,10 @@ impl Cluster {
     /// The cluster that runs in `dir`.
     pub fn attach(dir: &Path) -> Result<Self> {
         let (layout, state) = Layout::load(dir)?;
-        Ok(Self { layout, tools: Tools::ensure(state.kubernetes)? })
+        Ok(Self {
+            layout,
+            tools: Tools::ensure(state.kubernetes)?,
+        })
     }
 
     /// The cluster that the environment names: how a test that `make e2e` started finds it.
@@ -214,13 +217,20 @@ impl Cluster {
 
     /// Imports an image archive, for pods with `imagePullPolicy: Never`.
     pub fn import_image(&self, archive: &Path) -> Result<()> {
-        self.ctr(["images", "import", "--local"].map(OsStr::new).into_iter().chain([archive.as_os_str()])).map(drop)
+        self.ctr(
+            ["images", "import", "--local"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([archive.as_os_str()]),
+        )
+        .map(drop)
     }
 
     /// Waits until metrics.k8s.io answers with this node: 10 to 30 s after the start.
     pub fn wait_for_metrics(&self) -> Result<()> {
         wait_until("node metrics from metrics.k8s.io", READY_DEADLINE, || {
-            self.kubectl(["get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/node1"]).map(Some)
+            self.kubectl(["get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/node1"])
+                .map(Some)
         })
         .map(drop)
     }
@@ -238,7 +248,8 @@ impl Cluster {
         command.env("PATH", self.component_path());
         let log = self.layout.log(component.as_str());
         let running = Running::start(&mut command, &log).with_context(|| format!("start {component}"))?;
-        self.layout.change(|state| state.components.insert(component, running))?;
+        self.layout
+            .change(|state| state.components.insert(component, running))?;
         let Some(port) = component.port() else { return Ok(()) };
         wait_until(&format!("{component} listening on {port}"), READY_DEADLINE, || {
             if !running.is_alive() {
@@ -271,13 +282,21 @@ impl Cluster {
     /// The process of a component.
     pub fn running(&self, component: Component) -> Result<Running> {
         let state = self.layout.state()?;
-        state.components.get(&component).copied().with_context(|| format!("{component} was not started"))
+        state
+            .components
+            .get(&component)
+            .copied()
+            .with_context(|| format!("{component} was not started"))
     }
 
     /// Every component and whether it runs.
     pub fn status(&self) -> Result<BTreeMap<Component, bool>> {
         let state = self.layout.state()?;
-        Ok(state.components.iter().map(|(component, running)| (*component, running.is_alive())).collect())
+        Ok(state
+            .components
+            .iter()
+            .map(|(component, running)| (*component, running.is_alive()))
+            .collect())
     }
 
     fn end(&self, component: Component, signal: Signal) -> Result<()> {
@@ -285,14 +304,17 @@ impl Cluster {
         running.signal(signal)?;
         // A frozen process receives nothing but KILL until it goes on.
         running.signal(Signal::CONT)?;
-        wait_until(&format!("the end of {component}"), READY_DEADLINE, || Ok((!running.is_alive()).then_some(())))
+        wait_until(&format!("the end of {component}"), READY_DEADLINE, || {
+            Ok((!running.is_alive()).then_some(()))
+        })
     }
 
     fn start_all(&self) -> Result<()> {
+        host::refuse_foreign_kubelet()?;
         self.layout.create()?;
         let state = self.layout.change(|state| {
             state.sysctls = host::read_sysctls();
-            state.owns_netns_folder = !Path::new(host::NETNS_DIR).exists();
+            state.owned_folders = host::absent_folders();
         })?;
         host::create_network(&self.layout.netns())?;
         host::create_cgroups(&self.layout.cgroup())?;
@@ -306,7 +328,9 @@ impl Cluster {
         let pause = self.layout.dir.join("pause.tar");
         Image::of_program(configuration::PAUSE_IMAGE, &self.tools.pause.join("pause")).write(&pause)?;
         self.import_image(&pause)?;
-        wait_until("the API server's readiness", READY_DEADLINE, || self.kubectl(["get", "--raw", "/readyz"]).map(Some))?;
+        wait_until("the API server's readiness", READY_DEADLINE, || {
+            self.kubectl(["get", "--raw", "/readyz"]).map(Some)
+        })?;
         for component in [
             Component::ControllerManager,
             Component::Scheduler,
@@ -321,7 +345,10 @@ impl Cluster {
     }
 
     fn wait_for_containerd(&self) -> Result<()> {
-        wait_until("containerd's answer", READY_DEADLINE, || self.ctr(["version"].map(OsStr::new)).map(Some)).map(drop)
+        wait_until("containerd's answer", READY_DEADLINE, || {
+            self.ctr(["version"].map(OsStr::new)).map(Some)
+        })
+        .map(drop)
     }
 
     /// A pod can be created once its node is ready and its namespace has a service account.
@@ -329,7 +356,10 @@ impl Cluster {
         wait_until("the node's readiness", READY_DEADLINE, || {
             let node = self.get(["node", "node1"])?;
             let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            Ok(conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True").then_some(()))
+            Ok(conditions
+                .iter()
+                .any(|one| one["type"] == "Ready" && one["status"] == "True")
+                .then_some(()))
         })?;
         wait_until("the default service account", READY_DEADLINE, || {
             self.kubectl(["get", "serviceaccount", "default"]).map(Some)
@@ -339,14 +369,28 @@ impl Cluster {
 
     fn ctr<'a>(&self, arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<Output> {
         let mut command = Command::new(self.tools.containerd.join("ctr"));
-        process::run(command.arg("-a").arg(self.layout.containerd_socket()).args(["-n", "k8s.io"]).args(arguments))
+        process::run(
+            command
+                .arg("-a")
+                .arg(self.layout.containerd_socket())
+                .args(["-n", "k8s.io"])
+                .args(arguments),
+        )
     }
 
     /// Where components find each other's helpers: the shim beside containerd, iptables in sbin.
     fn component_path(&self) -> String {
-        let tools = [&self.tools.kubernetes, &self.tools.containerd, &self.tools.runc, &self.tools.cni];
+        let tools = [
+            &self.tools.kubernetes,
+            &self.tools.containerd,
+            &self.tools.runc,
+            &self.tools.cni,
+        ];
         let tools = tools.map(|bin| bin.display().to_string());
-        format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", tools.join(":"))
+        format!(
+            "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            tools.join(":")
+        )
     }
 
     fn log_tail(&self, component: Component) -> String {
@@ -356,7 +400,9 @@ impl Cluster {
 
     fn log_tails(&self) -> String {
         let state = self.layout.state().map(|state| state.components).unwrap_or_default();
-        let tails = state.keys().map(|component| format!("--- {component}\n{}\n", self.log_tail(*component)));
+        let tails = state
+            .keys()
+            .map(|component| format!("--- {component}\n{}\n", self.log_tail(*component)));
         tails.collect()
     }
 }
@@ -377,7 +423,9 @@ impl Tools {
 
 fn check_name(name: &str) -> Result<()> {
     let fits = (1..=16).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !fits {
         bail!("a cluster's name is 1 to 16 lower-case letters, digits and dashes, not {name:?}");
     }

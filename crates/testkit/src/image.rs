@@ -35,7 +35,11 @@ pub struct Image {
 impl Image {
     /// An image that runs one static program as nobody.
     pub fn of_program(reference: &str, program: &Path) -> Self {
-        let file = ImageFile { source: program.to_owned(), target: "/program".to_owned(), mode: 0o755 };
+        let file = ImageFile {
+            source: program.to_owned(),
+            target: "/program".to_owned(),
+            mode: 0o755,
+        };
         Self {
             reference: reference.to_owned(),
             entrypoint: vec![file.target.clone()],
@@ -70,7 +74,10 @@ impl Image {
 
     /// Writes the layer and gives its digest.
     fn write_layer(&self, path: &Path) -> Result<String> {
-        let mut tar = Tar::new(Hashed { out: create(path)?, digest: Sha256::new() });
+        let mut tar = Tar::new(Hashed {
+            out: create(path)?,
+            digest: Sha256::new(),
+        });
         for file in &self.files {
             tar.file(file.target.trim_start_matches('/'), &file.source, file.mode)?;
         }
@@ -79,7 +86,9 @@ impl Image {
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>> {
-    Ok(BufWriter::new(File::create(path).with_context(|| format!("create {}", path.display()))?))
+    Ok(BufWriter::new(
+        File::create(path).with_context(|| format!("create {}", path.display()))?,
+    ))
 }
 
 /// The architecture in the words of images.
@@ -137,7 +146,9 @@ impl<W: Write> Tar<W> {
     }
 
     fn entry(&mut self, name: &str, mode: u32, size_bytes: u64, mut content: impl std::io::Read) -> Result<()> {
-        self.out.write_all(&header(name, mode, size_bytes)?).context("write archive")?;
+        self.out
+            .write_all(&header(name, mode, size_bytes)?)
+            .context("write archive")?;
         let copied = std::io::copy(&mut content, &mut self.out).context("write archive")?;
         if copied != size_bytes {
             bail!("{name} changed its size while it was read");
@@ -189,7 +200,10 @@ mod tests {
         let (first, second) = (dir.path().join("first.tar"), dir.path().join("second.tar"));
         image.write(&first).unwrap();
         image.write(&second).unwrap();
-        assert_eq!(fs::read_to_string(&first).unwrap(), fs::read_to_string(&second).unwrap());
+        assert_eq!(
+            fs::read_to_string(&first).unwrap(),
+            fs::read_to_string(&second).unwrap()
+        );
 
         let out = dir.path().join("out");
         fs::create_dir(&out).unwrap();
@@ -198,6 +212,9 @@ mod tests {
             serde_json::from_str(&fs::read_to_string(out.join("manifest.json")).unwrap()).unwrap();
         let layer = out.join(manifest[0]["Layers"][0].as_str().unwrap());
         let listing = crate::process::text(Command::new("tar").arg("-tvf").arg(layer)).unwrap();
-        assert!(listing.starts_with("-rwxr-xr-x 0/0") && listing.ends_with("program"), "{listing}");
+        assert!(
+            listing.starts_with("-rwxr-xr-x 0/0") && listing.ends_with("program"),
+            "{listing}"
+        );
     }
 }

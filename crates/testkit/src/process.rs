@@ -26,7 +26,10 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Result<Output> {
 /// As [`run`], with the program's output going to this process's own: for long builds and test suites.
 pub fn run_shown(command: &mut Command) -> Result<()> {
     let shown = describe(command);
-    let status = command.stdin(Stdio::null()).status().with_context(|| format!("start {shown}"))?;
+    let status = command
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("start {shown}"))?;
     if !status.success() {
         bail!("{shown}: {status}");
     }
@@ -43,7 +46,10 @@ pub fn text(command: &mut Command) -> Result<String> {
 pub fn find(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
-    std::env::split_paths(&path).chain(system).map(|dir| dir.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
 }
 
 /// Whether this process may set up namespaces and mounts.
@@ -89,7 +95,8 @@ impl Running {
 
     /// Whether this very process still runs; a zombie does not.
     pub fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|(start_ticks, state)| start_ticks == self.start_ticks && !matches!(state, 'Z' | 'X'))
+        stat(self.pid)
+            .is_some_and(|(start_ticks, state)| start_ticks == self.start_ticks && !matches!(state, 'Z' | 'X'))
     }
 
     /// Sends `signal`, unless the process is gone or the pid is somebody else's by now.
@@ -108,13 +115,18 @@ impl Running {
 /// Every pid of the machine.
 pub fn pids() -> Result<Vec<i32>> {
     let entries = fs::read_dir("/proc").context("list /proc")?;
-    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect())
 }
 
 /// The arguments of a process; empty when it is gone, a zombie or a kernel thread.
 pub fn arguments(pid: i32) -> Vec<String> {
     let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    line.split('\0').filter(|argument| !argument.is_empty()).map(str::to_owned).collect()
+    line.split('\0')
+        .filter(|argument| !argument.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn stat(pid: i32) -> Option<(u64, char)> {
@@ -159,9 +171,17 @@ pub fn tail(text: &str, bytes_max: usize) -> &str {
 
 fn describe(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
+    words.extend(
+        command
+            .get_args()
+            .map(|argument| argument.to_string_lossy().into_owned()),
+    );
     let line = words.join(" ");
-    if line.len() > 300 { format!("{}…", tail_start(&line, 300)) } else { line }
+    if line.len() > 300 {
+        format!("{}…", tail_start(&line, 300))
+    } else {
+        line
+    }
 }
 
 fn tail_start(text: &str, bytes_max: usize) -> &str {
@@ -186,7 +206,10 @@ mod tests {
     fn a_process_is_known_by_its_start_time_too() {
         let me = Running::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.is_alive());
-        let other = Running { start_ticks: me.start_ticks + 1, ..me };
+        let other = Running {
+            start_ticks: me.start_ticks + 1,
+            ..me
+        };
         assert!(!other.is_alive());
         // Would end this test if it reached the process.
         other.signal(Signal::KILL).unwrap();

@@ -97,7 +97,10 @@ impl Tool {
             ),
             Self::Runc => {
                 let seccomp = Path::new("/usr/include/seccomp.h").is_file();
-                install(&["github.com/opencontainers/runc"], if seccomp { "seccomp" } else { "" })
+                install(
+                    &["github.com/opencontainers/runc"],
+                    if seccomp { "seccomp" } else { "" },
+                )
             }
             Self::CniPlugins => install(
                 &[
@@ -120,7 +123,17 @@ impl Tool {
             Self::Pause => go::build_file(include_str!("../pause/main.go"), "pause", &bin),
             Self::CargoDeny => process::run_shown(
                 Command::new("nice")
-                    .args(["-n", "10", "cargo", "install", "cargo-deny", "--version", version, "--locked", "--root"])
+                    .args([
+                        "-n",
+                        "10",
+                        "cargo",
+                        "install",
+                        "cargo-deny",
+                        "--version",
+                        version,
+                        "--locked",
+                        "--root",
+                    ])
                     .arg(staging)
                     .env_remove("CARGO_TARGET_DIR"),
             ),

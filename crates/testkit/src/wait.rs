@@ -31,12 +31,18 @@ pub fn wait_until<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> 
 }
 
 /// The monotonic clock, for deadlines and for the durations that a suite reports.
-#[expect(clippy::disallowed_methods, reason = "deadlines of tests are real time; nothing here decides anything")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "deadlines of tests are real time; nothing here decides anything"
+)]
 pub fn now() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one sleep: between two looks at a condition that has a deadline")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one sleep: between two looks at a condition that has a deadline"
+)]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }

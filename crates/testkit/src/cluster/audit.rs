@@ -55,7 +55,8 @@ impl AuditLog {
     /// What was logged since the last call and that `wanted` accepts.
     pub fn read(&mut self, mut wanted: impl FnMut(&AuditEvent) -> bool) -> Result<Vec<AuditEvent>> {
         let mut file = self.open()?;
-        file.seek(SeekFrom::Start(self.offset_bytes)).context("seek in audit log")?;
+        file.seek(SeekFrom::Start(self.offset_bytes))
+            .context("seek in audit log")?;
         let mut reader = BufReader::new(file);
         let mut events = Vec::new();
         let mut line = String::new();
@@ -117,7 +118,10 @@ mod tests {
         write!(file, "{line}\n{}", &line[..20]).unwrap();
         let events = log.read(|_| true).unwrap();
         assert_eq!(events.len(), 1);
-        assert_eq!((events[0].resource.as_str(), events[0].code, events[0].allowed), ("pods/portforward", 403, false));
+        assert_eq!(
+            (events[0].resource.as_str(), events[0].code, events[0].allowed),
+            ("pods/portforward", 403, false)
+        );
         writeln!(file, "{}", &line[20..]).unwrap();
         assert_eq!(log.read(|event| event.verb == "create").unwrap().len(), 1);
         assert_eq!(log.read(|_| true).unwrap(), []);

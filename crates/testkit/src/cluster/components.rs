@@ -92,7 +92,12 @@ impl FromStr for Component {
 }
 
 /// The program of a component and its arguments. It runs in the cluster's folder, so that paths here are short.
-pub(super) fn invocation(component: Component, layout: &Layout, tools: &Tools, state: &State) -> (PathBuf, Vec<String>) {
+pub(super) fn invocation(
+    component: Component,
+    layout: &Layout,
+    tools: &Tools,
+    state: &State,
+) -> (PathBuf, Vec<String>) {
     let kubernetes = |name: &str| tools.kubernetes.join(name);
     let (program, arguments) = match component {
         Component::Containerd => (tools.containerd.join("containerd"), words("--config containerd.toml")),
@@ -102,9 +107,10 @@ pub(super) fn invocation(component: Component, layout: &Layout, tools: &Tools, s
         Component::Scheduler => (kubernetes("kube-scheduler"), scheduler()),
         Component::Kubelet => (kubernetes("kubelet"), kubelet(layout)),
         Component::Proxy => (kubernetes("kube-proxy"), words("--config proxy.yaml")),
-        Component::MetricsServer => {
-            (tools.metrics_server.join("metrics-server"), metrics_server(state.metrics_resolution_seconds))
-        }
+        Component::MetricsServer => (
+            tools.metrics_server.join("metrics-server"),
+            metrics_server(state.metrics_resolution_seconds),
+        ),
         Component::S3 => (tools.s3.join("versitygw"), s3()),
     };
     (program, arguments)
@@ -164,7 +170,10 @@ fn kubelet(layout: &Layout) -> Vec<String> {
     let mut arguments = words(&format!(
         "--config kubelet.yaml --kubeconfig node.kubeconfig --hostname-override node1 --node-ip {NODE_ADDRESS}"
     ));
-    for (flag, path) in [("--root-dir", layout.dir.join("kubelet")), ("--cert-dir", layout.dir.join("pki"))] {
+    for (flag, path) in [
+        ("--root-dir", layout.dir.join("kubelet")),
+        ("--cert-dir", layout.dir.join("pki")),
+    ] {
         arguments.extend([flag.to_owned(), path.display().to_string()]);
     }
     arguments
@@ -181,7 +190,9 @@ fn metrics_server(resolution_seconds: u32) -> Vec<String> {
 
 fn s3() -> Vec<String> {
     let (access, secret) = S3_CREDENTIALS;
-    words(&format!("--access {access} --secret {secret} --port {NODE_ADDRESS}:7070 posix s3"))
+    words(&format!(
+        "--access {access} --secret {secret} --port {NODE_ADDRESS}:7070 posix s3"
+    ))
 }
 
 #[cfg(test)]

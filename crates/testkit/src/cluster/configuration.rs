@@ -40,15 +40,13 @@ rules: [{level: Metadata}]
 ";
 
 pub(super) fn write(layout: &Layout, tools: &Tools, state: &State) -> Result<()> {
-    let write = |name: &str, text: String| {
-        fs::write(layout.dir.join(name), text).with_context(|| format!("write {name}"))
-    };
+    let write =
+        |name: &str, text: String| fs::write(layout.dir.join(name), text).with_context(|| format!("write {name}"));
     write("audit-policy.yaml", AUDIT_POLICY.to_owned())?;
     write("containerd.toml", containerd(layout, tools))?;
     write("cni/10-bridge.conflist", format!("{:#}\n", bridge(layout)))?;
     write("kubelet.yaml", kubelet(layout))?;
     write("proxy.yaml", proxy(layout))?;
-    // Pods that look up a name get an answer at once: there is nobody to ask.
     write("resolv.conf", format!("# {}: no name server\n", state.name))
 }
 
@@ -89,6 +87,7 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.internal.v1.traci
   [plugins.'io.containerd.cri.v1.runtime'.cni]
     bin_dirs = ['{cni}']
     conf_dir = '{dir}/cni'
+    use_internal_loopback = true
   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
     runtime_type = 'io.containerd.runc.v2'
     [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
@@ -122,7 +121,8 @@ fn bridge(layout: &Layout) -> serde_json::Value {
     })
 }
 
-/// Images are never collected: nothing can bring them back.
+/// Images are never collected: nothing can bring them back. The name server is an address where nobody listens on the
+/// port: a pod that looks up a name is refused at once instead of waiting, and the kubelet does not complain of having none.
 fn kubelet(layout: &Layout) -> String {
     let dir = shown(&layout.dir);
     let socket = shown(&layout.containerd_socket());
@@ -144,6 +144,8 @@ tlsPrivateKeyFile: {dir}/pki/node.key
 podLogsDir: {dir}/pods
 volumePluginDir: {dir}/plugins
 resolvConf: {dir}/resolv.conf
+clusterDNS: [{NODE_ADDRESS}]
+clusterDomain: cluster.local
 imageGCHighThresholdPercent: 100
 evictionHard: {{memory.available: 100Mi}}
 serializeImagePulls: false

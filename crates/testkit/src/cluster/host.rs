@@ -5,17 +5,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::NODE_ADDRESS;
+use super::{NODE_ADDRESS, leftovers};
 use crate::process;
 
 /// Where iproute2 keeps named network namespaces.
 pub(super) const NETNS_DIR: &str = "/run/netns";
 
+/// Where kubelets listen for device plugins.
+const DEVICE_PLUGINS: &str = "/var/lib/kubelet/device-plugins";
+
+/// Folders outside its own that a cluster's components make, children before their parents.
+const SHARED_FOLDERS: [&str; 6] = [
+    NETNS_DIR,
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/var/log/containers",
+    DEVICE_PLUGINS,
+    "/var/lib/kubelet",
+];
+
 /// What the kubelet sets for the whole machine when it starts.
-const KUBELET_SYSCTLS: [&str; 4] =
-    ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"];
+const KUBELET_SYSCTLS: [&str; 4] = [
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+];
 
 /// A command inside a network namespace. Not `ip netns exec`: that mounts a new /sys, which hides the cgroups.
 pub(super) fn enter(netns: &str) -> Command {
@@ -33,16 +50,54 @@ pub(super) fn create_network(netns: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes the namespace and, when it came with the cluster and holds no other, the folder.
-pub(super) fn remove_network(netns: &str, owns_folder: bool) -> Result<()> {
+/// Removes the namespace.
+pub(super) fn remove_network(netns: &str) -> Result<()> {
     if Path::new(NETNS_DIR).join(netns).exists() {
         process::run(Command::new("ip").args(["netns", "delete", netns]))?;
     }
-    let is_empty = fs::read_dir(NETNS_DIR).is_ok_and(|mut entries| entries.next().is_none());
-    if owns_folder && is_empty {
-        // Busy or not a mount: then it is somebody else's by now.
-        rustix::mount::unmount(NETNS_DIR, rustix::mount::UnmountFlags::DETACH).unwrap_or_default();
-        drop(fs::remove_dir(NETNS_DIR));
+    Ok(())
+}
+
+/// Which of the machine's folders that a cluster makes use of are not there yet.
+pub(super) fn absent_folders() -> Vec<PathBuf> {
+    SHARED_FOLDERS
+        .iter()
+        .map(PathBuf::from)
+        .filter(|folder| !folder.exists())
+        .collect()
+}
+
+/// Removes the folders that came with a cluster, as far as nobody else put something into them.
+pub(super) fn remove_folders(owned: &[PathBuf]) -> Result<()> {
+    for folder in owned {
+        if folder == Path::new(DEVICE_PLUGINS) {
+            for entry in fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.context("list device plugins")?.path();
+                fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+            }
+        }
+        let is_empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+        if !is_empty {
+            continue;
+        }
+        if mounts_below(folder)?.iter().any(|point| point == folder) {
+            rustix::mount::unmount(folder, rustix::mount::UnmountFlags::DETACH)
+                .with_context(|| format!("unmount {}", folder.display()))?;
+        }
+        fs::remove_dir(folder).with_context(|| format!("remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// The kubelet takes its folder of device plugins for its own and empties it, whatever root it is given: it must not run
+/// beside one that serves this machine.
+pub(super) fn refuse_foreign_kubelet() -> Result<()> {
+    let socket = Path::new(DEVICE_PLUGINS).join("kubelet.sock");
+    if leftovers::clusters().is_empty() && std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+        bail!(
+            "a kubelet serves this machine ({} answers); a second one would disturb it",
+            socket.display()
+        );
     }
     Ok(())
 }
@@ -65,8 +120,12 @@ pub(super) fn cgroup_folders(cgroup: &str) -> Result<Vec<PathBuf>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("read mounts")?;
     let mut folders: Vec<PathBuf> = Vec::new();
     for line in mounts.lines() {
-        let Some((place, kind)) = line.split_once(" - ") else { continue };
-        let Some(mount_point) = place.split(' ').nth(4) else { continue };
+        let Some((place, kind)) = line.split_once(" - ") else {
+            continue;
+        };
+        let Some(mount_point) = place.split(' ').nth(4) else {
+            continue;
+        };
         let Some(kind) = kind.split(' ').next() else { continue };
         if kind == "cgroup" || kind == "cgroup2" {
             folders.push(Path::new(mount_point).join(cgroup.trim_start_matches('/')));
@@ -98,7 +157,10 @@ pub(super) fn create_cgroups(cgroup: &str) -> Result<()> {
 fn delegate(parent: &Path) {
     let controllers = fs::read_to_string(parent.join("cgroup.controllers")).unwrap_or_default();
     for controller in controllers.split_whitespace() {
-        drop(fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}")));
+        drop(fs::write(
+            parent.join("cgroup.subtree_control"),
+            format!("+{controller}"),
+        ));
     }
 }
 
@@ -116,11 +178,19 @@ pub(super) fn cgroup_processes(cgroup: &str) -> Result<Vec<i32>> {
 
 /// Every folder of a cgroup that exists, children before their parents.
 pub(super) fn cgroup_tree(cgroup: &str) -> Result<Vec<PathBuf>> {
-    let mut found: Vec<PathBuf> = cgroup_folders(cgroup)?.into_iter().filter(|folder| folder.is_dir()).collect();
+    let mut found: Vec<PathBuf> = cgroup_folders(cgroup)?
+        .into_iter()
+        .filter(|folder| folder.is_dir())
+        .collect();
     let mut next = 0;
     while let Some(folder) = found.get(next) {
         let children: Vec<PathBuf> = fs::read_dir(folder)
-            .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect())
+            .map(|entries| {
+                entries
+                    .filter_map(|entry| Some(entry.ok()?.path()))
+                    .filter(|path| path.is_dir())
+                    .collect()
+            })
             .unwrap_or_default();
         found.extend(children);
         next += 1;
@@ -132,14 +202,23 @@ pub(super) fn cgroup_tree(cgroup: &str) -> Result<Vec<PathBuf>> {
 /// Every mount at or below `dir`, the deepest first.
 pub(super) fn mounts_below(dir: &Path) -> Result<Vec<PathBuf>> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("read mounts")?;
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).map(PathBuf::from);
+    let points = mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescape)
+        .map(PathBuf::from);
     let mut below: Vec<PathBuf> = points.filter(|point| point.starts_with(dir)).collect();
     below.reverse();
     Ok(below)
 }
 
 pub(super) fn read_sysctls() -> BTreeMap<String, String> {
-    let read = |name: &&str| Some(((*name).to_owned(), fs::read_to_string(sysctl(name)).ok()?.trim().to_owned()));
+    let read = |name: &&str| {
+        Some((
+            (*name).to_owned(),
+            fs::read_to_string(sysctl(name)).ok()?.trim().to_owned(),
+        ))
+    };
     KUBELET_SYSCTLS.iter().filter_map(read).collect()
 }
 

@@ -39,7 +39,10 @@ fn certificates() -> [Certificate; 8] {
             ),
             has_kubeconfig: false,
         },
-        Certificate { has_kubeconfig: false, ..client("front-proxy", "/CN=front-proxy") },
+        Certificate {
+            has_kubeconfig: false,
+            ..client("front-proxy", "/CN=front-proxy")
+        },
         client("admin", "/O=system:masters/CN=admin"),
         client("controller-manager", "/CN=system:kube-controller-manager"),
         client("scheduler", "/CN=system:kube-scheduler"),
@@ -54,26 +57,65 @@ fn certificates() -> [Certificate; 8] {
 
 pub(super) fn create(layout: &Layout) -> Result<()> {
     let openssl = |arguments: &[&str]| {
-        process::run(Command::new("openssl").args(arguments).current_dir(layout.dir.join("pki"))).map(drop)
+        process::run(
+            Command::new("openssl")
+                .args(arguments)
+                .current_dir(layout.dir.join("pki")),
+        )
+        .map(drop)
     };
     // Elliptic keys: RSA keys of 2048 bits take a second each.
     let new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let mut ca = vec!["req", "-x509", "-days", VALID_DAYS, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test-ca"];
+    let mut ca = vec![
+        "req",
+        "-x509",
+        "-days",
+        VALID_DAYS,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.crt",
+        "-subj",
+        "/CN=test-ca",
+    ];
     ca.extend(new_key);
     openssl(&ca)?;
-    openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "service-account.key"])?;
+    openssl(&[
+        "genpkey",
+        "-algorithm",
+        "RSA",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        "-out",
+        "service-account.key",
+    ])?;
     for certificate in certificates() {
         let [key, request, signed, extensions] =
             ["key", "csr", "crt", "ext"].map(|extension| format!("{}.{extension}", certificate.name));
         let mut ask = vec!["req", "-keyout", &key, "-out", &request, "-subj", certificate.subject];
         ask.extend(new_key);
         openssl(&ask)?;
-        let text =
-            format!("subjectAltName={}\nextendedKeyUsage=serverAuth,clientAuth\n", certificate.alternative_names);
+        let text = format!(
+            "subjectAltName={}\nextendedKeyUsage=serverAuth,clientAuth\n",
+            certificate.alternative_names
+        );
         fs::write(layout.pki(&extensions), text).context("write certificate extensions")?;
         openssl(&[
-            "x509", "-req", "-in", &request, "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", VALID_DAYS,
-            "-out", &signed, "-extfile", &extensions,
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            VALID_DAYS,
+            "-out",
+            &signed,
+            "-extfile",
+            &extensions,
         ])?;
         if certificate.has_kubeconfig {
             write_kubeconfig(layout, certificate.name)?;

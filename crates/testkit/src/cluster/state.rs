@@ -27,8 +27,8 @@ pub(super) struct State {
     pub(super) components: BTreeMap<Component, Running>,
     /// Settings of the machine that the kubelet changes, as they were before.
     pub(super) sysctls: BTreeMap<String, String>,
-    /// Whether the folder of network namespaces came with this cluster.
-    pub(super) owns_netns_folder: bool,
+    /// Folders of the machine that were not there before.
+    pub(super) owned_folders: Vec<PathBuf>,
 }
 
 impl State {
@@ -39,7 +39,7 @@ impl State {
             metrics_resolution_seconds: options.metrics_resolution_seconds,
             components: BTreeMap::new(),
             sysctls: BTreeMap::new(),
-            owns_netns_folder: false,
+            owned_folders: Vec::new(),
         }
     }
 }
@@ -56,22 +56,47 @@ impl Layout {
     pub(super) fn new(dir: &Path, name: &str) -> Result<Self> {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         // Mounts are listed by their real path.
-        let dir = dir.canonicalize().with_context(|| format!("resolve {}", dir.display()))?;
-        Ok(Self { dir, name: name.to_owned() })
+        let dir = dir
+            .canonicalize()
+            .with_context(|| format!("resolve {}", dir.display()))?;
+        Ok(Self {
+            dir,
+            name: name.to_owned(),
+        })
     }
 
     /// The cluster recorded in `dir`.
     pub(super) fn load(dir: &Path) -> Result<(Self, State)> {
-        let dir = dir.canonicalize().with_context(|| format!("no cluster in {}", dir.display()))?;
+        let dir = dir
+            .canonicalize()
+            .with_context(|| format!("no cluster in {}", dir.display()))?;
         let state = read(&dir)?;
-        Ok((Self { dir, name: state.name.clone() }, state))
+        Ok((
+            Self {
+                dir,
+                name: state.name.clone(),
+            },
+            state,
+        ))
     }
 
     pub(super) fn create(&self) -> Result<()> {
         for dir in ["pki", "logs", "cni", "s3", "kubelet", "pods", "plugins"].map(|name| self.dir.join(name)) {
             fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         }
-        fs::create_dir_all(self.run_dir()).with_context(|| format!("create {}", self.run_dir().display()))
+        fs::create_dir_all(self.run_dir()).with_context(|| format!("create {}", self.run_dir().display()))?;
+        std::os::unix::fs::symlink(&self.dir, self.run_dir().join("folder")).context("link to the cluster's folder")
+    }
+
+    /// Another cluster of this project that runs on this machine.
+    pub(super) fn neighbour(&self) -> Option<Self> {
+        let own = self.run_dir();
+        let runs = fs::read_dir(RUN_DIR)
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| *path != own);
+        runs.filter_map(|path| Some(Self::load(&path.join("folder")).ok()?.0))
+            .next()
     }
 
     pub(super) fn state(&self) -> Result<State> {

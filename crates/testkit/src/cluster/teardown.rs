@@ -1,7 +1,7 @@
 //! Taking a cluster down from its record alone, whatever state it is in.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -30,10 +30,20 @@ pub fn tear_down(dir: &Path) -> Result<()> {
     kill_processes(&layout, &state)?;
     remove_mounts(&layout)?;
     remove_cgroups(&layout)?;
-    host::remove_network(&layout.netns(), state.owns_netns_folder)?;
+    host::remove_network(&layout.netns())?;
     remove_files_elsewhere(&layout)?;
-    if !another_runs(&layout) {
-        host::restore_sysctls(&state.sysctls)?;
+    match layout.neighbour() {
+        None => {
+            host::restore_sysctls(&state.sysctls)?;
+            host::remove_folders(&state.owned_folders)?;
+        }
+        // Its kubelet wants the settings and the folders; it inherits the duty to clear them up.
+        Some(neighbour) => {
+            neighbour.change(|theirs| {
+                theirs.sysctls.extend(state.sysctls);
+                theirs.owned_folders.extend(state.owned_folders);
+            })?;
+        }
     }
     remove_dir(&layout.run_dir())?;
     drop(fs::remove_dir(state::RUN_DIR));
@@ -60,7 +70,10 @@ fn kill_processes(layout: &Layout, state: &State) -> Result<()> {
     kill_all("the cluster's components", || Ok(components.clone()))?;
     kill_all("the containers' shims", || shims(layout))?;
     kill_all("the containers", || {
-        Ok(host::cgroup_processes(&layout.cgroup())?.into_iter().filter_map(Running::of).collect())
+        Ok(host::cgroup_processes(&layout.cgroup())?
+            .into_iter()
+            .filter_map(Running::of)
+            .collect())
     })
 }
 
@@ -81,9 +94,16 @@ pub(super) fn shims(layout: &Layout) -> Result<Vec<Running>> {
     let socket = layout.containerd_socket().display().to_string();
     let ours = |pid: &i32| {
         let arguments = process::arguments(*pid);
-        arguments.first().is_some_and(|program| program.ends_with("containerd-shim-runc-v2")) && arguments.contains(&socket)
+        arguments
+            .first()
+            .is_some_and(|program| program.ends_with("containerd-shim-runc-v2"))
+            && arguments.contains(&socket)
     };
-    Ok(process::pids()?.into_iter().filter(ours).filter_map(Running::of).collect())
+    Ok(process::pids()?
+        .into_iter()
+        .filter(ours)
+        .filter_map(Running::of)
+        .collect())
 }
 
 /// Root file systems, shared memory, volumes and the pods' network namespaces.
@@ -116,34 +136,29 @@ fn remove_cgroups(layout: &Layout) -> Result<()> {
 }
 
 fn remove_files_elsewhere(layout: &Layout) -> Result<()> {
-    for (folder, path) in files_elsewhere(layout) {
+    for path in files_elsewhere(layout) {
         fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
-        // Only when it is empty: then nobody else uses it.
-        drop(fs::remove_dir(folder));
     }
     Ok(())
 }
 
-/// What components put where no setting reaches: folder and file.
-pub(super) fn files_elsewhere(layout: &Layout) -> Vec<(&'static Path, std::path::PathBuf)> {
-    let in_folder = |folder: &'static str| {
-        let entries = fs::read_dir(folder).into_iter().flatten();
-        entries.filter_map(move |entry| Some((Path::new(folder), entry.ok()?.path())))
+/// What components put where no setting reaches.
+pub(super) fn files_elsewhere(layout: &Layout) -> Vec<PathBuf> {
+    let in_folder = |folder| {
+        fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry: std::io::Result<fs::DirEntry>| Some(entry.ok()?.path()))
     };
     let logs = in_folder(CONTAINER_LOGS)
-        .filter(|(_, path)| fs::read_link(path).is_ok_and(|target| target.starts_with(&layout.dir)));
+        .filter(|path| fs::read_link(path).is_ok_and(|target| target.starts_with(&layout.dir)));
     let prefix = format!("{}-", layout.netns());
-    let results = in_folder(CNI_RESULTS).filter(|(_, path)| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&prefix))
+    let results = in_folder(CNI_RESULTS).filter(|path| {
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with(&prefix))
     });
     logs.chain(results).collect()
-}
-
-/// Whether another cluster of this project runs: its kubelet wants the settings that ours wanted.
-fn another_runs(layout: &Layout) -> bool {
-    let own = layout.run_dir();
-    fs::read_dir(state::RUN_DIR)
-        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.path() != own)))
 }
 
 fn remove_dir(dir: &Path) -> Result<()> {

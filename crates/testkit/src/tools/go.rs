@@ -10,7 +10,8 @@ use crate::process;
 
 /// Smaller programs that do not depend on where they were built; the same for every build, so that Go's own build cache is
 /// shared between tools.
-const FLAGS: [&str; 3] = ["-trimpath", "-ldflags", "-s -w"];
+const FLAGS: [&str; 3] = ["-trimpath", "-ldflags", STRIP];
+const STRIP: &str = "-s -w";
 
 /// `go` at low priority: a build takes minutes, and the machine is somebody's.
 pub(super) fn command() -> Command {
@@ -28,9 +29,24 @@ pub(super) fn install(packages: &[&str], version: &str, tags: &str, bin: &Path) 
 }
 
 /// Builds the module in `dir` to the file `out`. `-mod=mod` lets Go complete the go.mod with what the sources import, at
-/// the versions that the required modules ask for.
-pub(super) fn build(dir: &Path, out: &Path) -> Result<()> {
-    process::run(command().arg("build").args(FLAGS).arg("-mod=mod").arg("-o").arg(out).arg(".").current_dir(dir)).map(drop)
+/// the versions that the required modules ask for. `variables` are set at link time: package path, name and value.
+pub(super) fn build(dir: &Path, out: &Path, variables: &[(&str, String)]) -> Result<()> {
+    let set: String = variables
+        .iter()
+        .map(|(name, value)| format!(" -X {name}={value}"))
+        .collect();
+    let mut go = command();
+    go.args([
+        "build",
+        "-trimpath",
+        "-mod=mod",
+        "-ldflags",
+        &format!("{STRIP}{set}"),
+        "-o",
+    ])
+    .arg(out)
+    .arg(".");
+    process::run(go.current_dir(dir)).map(drop)
 }
 
 /// Builds one file without dependencies to a static program `name` in `bin`.

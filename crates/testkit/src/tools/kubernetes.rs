@@ -15,8 +15,15 @@ use crate::process;
 pub const DEFAULT_KUBERNETES: KubernetesVersion = KubernetesVersion { minor: 37, patch: 2 };
 
 /// The names by which the program is called.
-const COMPONENTS: [&str; 7] =
-    ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"];
+const COMPONENTS: [&str; 7] = [
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kubectl",
+];
 
 /// A version of Kubernetes 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +54,10 @@ impl FromStr for KubernetesVersion {
     fn from_str(text: &str) -> Result<Self> {
         let parse = || {
             let (minor, patch) = text.trim_start_matches('v').strip_prefix("1.")?.split_once('.')?;
-            Some(Self { minor: minor.parse().ok()?, patch: patch.parse().ok()? })
+            Some(Self {
+                minor: minor.parse().ok()?,
+                patch: patch.parse().ok()?,
+            })
         };
         parse().ok_or_else(|| anyhow!("{text:?} is not a version such as {DEFAULT_KUBERNETES}"))
     }
@@ -60,7 +70,14 @@ pub(super) fn build(version: KubernetesVersion, staging: &Path) -> Result<()> {
     fs::write(source.join("main.go"), include_str!("../../kubeone/main.go")).context("write main.go")?;
     fs::write(source.join("go.mod"), module_file(version)?).context("write go.mod")?;
     let bin = staging.join("bin");
-    super::go::build(&source, &bin.join("kubeone"))?;
+    // Clients decide by the server's version what they may ask of it.
+    let variables = [
+        ("k8s.io/component-base/version.gitVersion", version.to_string()),
+        ("k8s.io/component-base/version.gitMajor", "1".to_owned()),
+        ("k8s.io/component-base/version.gitMinor", version.minor.to_string()),
+        ("k8s.io/component-base/version.gitTreeState", "clean".to_owned()),
+    ];
+    super::go::build(&source, &bin.join("kubeone"), &variables)?;
     for component in COMPONENTS {
         std::os::unix::fs::symlink("kubeone", bin.join(component)).with_context(|| format!("link {component}"))?;
     }
@@ -79,7 +96,10 @@ fn module_file(version: KubernetesVersion) -> Result<String> {
 }
 
 fn generate(version: KubernetesVersion, kubernetes: &str) -> Result<String> {
-    let go = kubernetes.lines().find(|line| line.starts_with("go ")).context("no go line in Kubernetes' go.mod")?;
+    let go = kubernetes
+        .lines()
+        .find(|line| line.starts_with("go "))
+        .context("no go line in Kubernetes' go.mod")?;
     let published = format!("v0.{}.{}", version.minor, version.patch);
     let mut file = format!(
         "module profiling.io/testkit/kubeone\n\n{go}\n\nrequire (\n\tk8s.io/component-base {published}\n\tk8s.io/kubectl \
@@ -87,7 +107,9 @@ fn generate(version: KubernetesVersion, kubernetes: &str) -> Result<String> {
     );
     let mut replaced = 0;
     for line in kubernetes.lines() {
-        let Some((module, folder)) = line.trim().trim_start_matches("replace ").split_once(" => ") else { continue };
+        let Some((module, folder)) = line.trim().trim_start_matches("replace ").split_once(" => ") else {
+            continue;
+        };
         if folder.starts_with("./staging/") {
             file.push_str(&format!("replace {module} => {module} {published}\n"));
             replaced += 1;

@@ -31,7 +31,11 @@ pub fn missing() -> Vec<&'static str> {
         Needed::Program(name) => process::find(name).is_some(),
         Needed::File(path) => std::path::Path::new(path).is_file(),
     };
-    NEEDED.iter().filter(|(needed, _)| !is_there(*needed)).map(|(_, package)| *package).collect()
+    NEEDED
+        .iter()
+        .filter(|(needed, _)| !is_there(*needed))
+        .map(|(_, package)| *package)
+        .collect()
 }
 
 /// Installs `packages` where that is possible: as root, with apt, and only when nothing installed is removed for them.
@@ -55,10 +59,16 @@ pub fn install(packages: &[&str]) -> Result<()> {
 }
 
 fn install_with_apt(packages: &[&str]) -> Result<()> {
-    let plan =
-        process::text(Command::new("apt-get").args(["install", "--simulate", "--no-install-recommends"]).args(packages))?;
+    let plan = process::text(
+        Command::new("apt-get")
+            .args(["install", "--simulate", "--no-install-recommends"])
+            .args(packages),
+    )?;
     if let Some(removal) = plan.lines().find(|line| line.starts_with("Remv ")) {
-        bail!("installing {} would remove a package of this machine: {removal}", packages.join(" "));
+        bail!(
+            "installing {} would remove a package of this machine: {removal}",
+            packages.join(" ")
+        );
     }
     process::run(
         Command::new("apt-get")
