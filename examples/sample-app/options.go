@@ -52,7 +52,9 @@ func parseOptions(arguments []string, environment func(string) (string, bool)) (
 	flags.StringVar(&parsed.addr, "addr", ":8080", "address of the control endpoints")
 	flags.StringVar(&parsed.pprofAddr, "pprof-addr", ":6060", "address of net/http/pprof; 127.0.0.1:6060 for loopback only")
 	flags.BoolVar(&parsed.turns, "turns", false, "burn, leak and contend in turns")
-	flags.DurationVar(&parsed.burnDuration, "burn-duration", 8*time.Second, "with --turns: how long to burn CPU")
+	// A turn of 30 s: whoever looks every 10 s sees the same of each turn, and between the look at 10 s and
+	// the end of the burning there is time for a CPU profile of it.
+	flags.DurationVar(&parsed.burnDuration, "burn-duration", 14*time.Second, "with --turns: how long to burn CPU")
 	flags.DurationVar(&parsed.leakDuration, "leak-duration", 8*time.Second, "with --turns: how long to leak and hold")
 	flags.DurationVar(&parsed.contendDuration, "contend-duration", 8*time.Second, "with --turns: how long to contend; the leak is held until its end")
 	flags.DurationVar(&parsed.pauseDuration, "pause-duration", 0, "with --turns: how long to be idle at the end of a turn")
