@@ -47,12 +47,22 @@ pub fn profile_keys(job: &CaptureJob, profile_type: ProfileType) -> [String; 2] 
         stamp(job.decided_at),
         profile_type.as_str()
     );
-    [format!("{stem}.{extension}"), format!("{stem}-{}-{}.{extension}", segment(&job.pod), job.id)]
+    [
+        format!("{stem}.{extension}"),
+        format!("{stem}-{}-{}.{extension}", segment(&job.pod), job.id),
+    ]
 }
 
 /// The name of a capture's record.
 pub fn record_key(job: &CaptureJob) -> String {
-    let types: String = job.types.iter().copied().collect::<TypeSet>().iter().map(ProfileType::letter).collect();
+    let types: String = job
+        .types
+        .iter()
+        .copied()
+        .collect::<TypeSet>()
+        .iter()
+        .map(ProfileType::letter)
+        .collect();
     format!(
         "{}{}/{}_{}_{}_{}_{}.json",
         records_folder(&job.store.prefix, job.decided_at, &job.namespace),
@@ -93,7 +103,12 @@ pub struct RecordName {
 pub fn parse_record_key(prefix: &str, key: &str) -> Option<RecordName> {
     let path = key.strip_prefix(&folder(prefix))?.strip_prefix("_captures/")?;
     let [date, namespace, service, file] = path.split('/').collect::<Vec<_>>().try_into().ok()?;
-    let [time, pod, trigger, letters, id] = file.strip_suffix(".json")?.split('_').collect::<Vec<_>>().try_into().ok()?;
+    let [time, pod, trigger, letters, id] = file
+        .strip_suffix(".json")?
+        .split('_')
+        .collect::<Vec<_>>()
+        .try_into()
+        .ok()?;
     let types = letters
         .chars()
         .map(|letter| ProfileType::ALL.into_iter().find(|one| one.letter() == letter))
@@ -120,14 +135,31 @@ fn moment(date: &str, time: &str) -> Option<Wall> {
 /// A prefix as the start of a key: empty stays empty, everything else ends with one slash. It is not
 /// cleaned like a file path: what the user wrote is what the bucket holds.
 fn folder(prefix: &str) -> String {
-    if prefix.is_empty() { String::new() } else { format!("{prefix}/") }
+    if prefix.is_empty() {
+        String::new()
+    } else {
+        format!("{prefix}/")
+    }
 }
 
 /// One segment of a key from a name that others chose. Kubernetes names pass unchanged; anything that
 /// could add a segment, climb, or be taken for a field separator becomes a dash.
 fn segment(name: &str) -> String {
-    let clean: String = name.chars().map(|one| if one.is_ascii_alphanumeric() || matches!(one, '-' | '.') { one } else { '-' }).collect();
-    if clean.is_empty() || clean.chars().all(|one| one == '.') { "unknown".into() } else { clean }
+    let clean: String = name
+        .chars()
+        .map(|one| {
+            if one.is_ascii_alphanumeric() || matches!(one, '-' | '.') {
+                one
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    if clean.is_empty() || clean.chars().all(|one| one == '.') {
+        "unknown".into()
+    } else {
+        clean
+    }
 }
 
 fn utc(at: Wall) -> jiff::civil::DateTime {
@@ -147,5 +179,11 @@ fn time_of_day(at: Wall) -> String {
 
 fn stamp(at: Wall) -> String {
     let day = utc(at);
-    format!("{:04}{:02}{:02}-{}", day.year(), day.month(), day.day(), time_of_day(at))
+    format!(
+        "{:04}{:02}{:02}-{}",
+        day.year(),
+        day.month(),
+        day.day(),
+        time_of_day(at)
+    )
 }

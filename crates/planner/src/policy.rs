@@ -108,13 +108,15 @@ pub enum Transport {
 impl LabelSelector {
     /// Whether labels, sorted by name, satisfy it.
     pub fn matches<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
-        self.equal.iter().all(|(name, value)| label(name) == Some(value)) && self.expressions.iter().all(|one| one.matches(&label))
+        self.equal.iter().all(|(name, value)| label(name) == Some(value))
+            && self.expressions.iter().all(|one| one.matches(&label))
     }
 }
 
 impl LabelExpression {
     fn matches<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
-        let is_one_of = |name: &str, values: &[Box<str>]| label(name).is_some_and(|is| values.iter().any(|one| **one == *is));
+        let is_one_of =
+            |name: &str, values: &[Box<str>]| label(name).is_some_and(|is| values.iter().any(|one| **one == *is));
         match self {
             Self::In(name, values) => is_one_of(name, values),
             Self::NotIn(name, values) => !is_one_of(name, values),

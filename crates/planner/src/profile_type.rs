@@ -163,7 +163,10 @@ impl TypeSet {
     /// those that take time.
     pub fn in_capture_order(self, first: Option<ProfileType>) -> Vec<ProfileType> {
         let leading = first.filter(|one| self.contains(*one));
-        leading.into_iter().chain(self.iter().filter(|one| Some(*one) != leading)).collect()
+        leading
+            .into_iter()
+            .chain(self.iter().filter(|one| Some(*one) != leading))
+            .collect()
     }
 }
 

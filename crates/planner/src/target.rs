@@ -43,7 +43,7 @@ pub struct TargetFacts {
 }
 
 /// A container's resources.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ContainerFacts {
     /// Its name.
     pub name: Box<str>,
@@ -60,7 +60,7 @@ pub struct ContainerFacts {
 }
 
 /// The port of `profiling.io/port`, resolved against the declared ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
     /// A number, 1 to 65535.
     Number(u16),

@@ -1,0 +1,67 @@
+//! Stories: each file under `transcripts/` is a list of events with the commands that followed each.
+//!
+//! A line that starts at the margin is an event, a line that is indented is what came of it. Between two events time
+//! passes as the operator lets it pass: the world is woken when it wants to be. `UPDATE_TRANSCRIPTS=1 cargo test -p
+//! profiling-planner --test transcripts` writes what comes of the events now, to be read as a diff.
+//!
+//! ```text
+//! at 10:00:00 config team-a/web cpu=80 memory=90 check=30 cooldown=300
+//! at 10:00:00 pod team-a/web-1
+//! at 10:00:00 leader
+//!     restore team-a/web since 09:50:00
+//! at 10:00:00 restored team-a/web
+//!     list 1 team-a
+//! at 10:00:01 usage team-a/web-1 cpu=91%
+//!     capture team-a/web-1 for team-a/web because cpu 910 > 800 of limit: heap goroutine mutex cpu
+//! ```
+
+#[path = "transcripts_player/player.rs"]
+mod transcript;
+
+use std::path::{Path, PathBuf};
+
+fn run(name: &str) {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/transcripts")
+        .join(format!("{name}.txt"));
+    let written = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let played = transcript::play(&written);
+    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+        std::fs::write(&path, played).unwrap();
+        return;
+    }
+    let (expected, found): (Vec<_>, Vec<_>) = (written.lines().collect(), played.lines().collect());
+    for (number, (expected, found)) in expected.iter().zip(&found).enumerate() {
+        assert_eq!(expected, found, "{name}.txt, line {}", number + 1);
+    }
+    assert_eq!(
+        expected.len(),
+        found.len(),
+        "{name}.txt has {} lines, {} were played",
+        expected.len(),
+        found.len()
+    );
+}
+
+macro_rules! stories {
+    ($($name:ident,)*) => {
+        $(#[test] fn $name() { run(stringify!($name)); })*
+
+        #[test]
+        fn every_file_is_a_test() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+            let mut files: Vec<String> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+                .collect();
+            files.sort();
+            let mut named = [$(stringify!($name)),*];
+            named.sort();
+            assert_eq!(files, named);
+        }
+    };
+}
+
+stories! {
+    story_threshold,
+}
