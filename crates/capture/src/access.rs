@@ -66,7 +66,10 @@ pub struct TunnelFault {
 impl TunnelFault {
     /// A fault as the error of a read or write.
     pub fn into_io(reason: Reason, message: impl fmt::Display) -> io::Error {
-        io::Error::other(Self { reason, message: message.to_string() })
+        io::Error::other(Self {
+            reason,
+            message: message.to_string(),
+        })
     }
 
     /// The fault that an error carries, or what its kind says.
@@ -79,7 +82,10 @@ impl TunnelFault {
             io::ErrorKind::TimedOut => Reason::TimedOut,
             _ => Reason::TunnelBroken,
         };
-        Self { reason, message: error.to_string() }
+        Self {
+            reason,
+            message: error.to_string(),
+        }
     }
 }
 

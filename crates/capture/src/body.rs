@@ -62,10 +62,6 @@ pub(crate) async fn receive(
         return Err(bounds.too_large(&format!("announces {bytes} bytes, more")));
     }
     let framing = framing(&response, announced_bytes);
-    if framing == Framing::UntilClose && !expected.proves_its_end() {
-        let text = "the answer has neither length nor chunks, so that a broken one could not be told from a whole one";
-        return Err(Failure::new(Reason::Truncated, text));
-    }
     let mut body = response.into_body();
     let mut spool = spool::Spool::create(&bounds.settings.spool_folder).await?;
     let mut proof = expected.start();
@@ -81,9 +77,14 @@ pub(crate) async fn receive(
         hash.update(&piece);
         spool.write(&piece).await?;
     }
-    let summary = proof.finish()?;
+    let summary = proof.finish(framing == Framing::Announced)?;
     let file = spool.finish().await?;
-    Ok(Received { file, bytes, sha256: hash.finalize().into(), summary })
+    Ok(Received {
+        file,
+        bytes,
+        sha256: hash.finalize().into(),
+        summary,
+    })
 }
 
 /// The head of a small text that goes with an error status, and whether that was all of it.
@@ -117,7 +118,10 @@ fn look_at_head(response: &Response<Incoming>) -> Result<(), Failure> {
     let headers = response.headers();
     if let Some(kind) = headers.get(header::CONTENT_TYPE) {
         let lower = kind.as_bytes().to_ascii_lowercase();
-        if [b"text/".as_slice(), b"application/json", b"application/xhtml"].iter().any(|one| lower.starts_with(one)) {
+        if [b"text/".as_slice(), b"application/json", b"application/xhtml"]
+            .iter()
+            .any(|one| lower.starts_with(one))
+        {
             let text = format!(
                 "the answer is a page of type {}, not a profile: is another server at this port?",
                 quote(kind.as_bytes())
@@ -142,7 +146,11 @@ fn framing(response: &Response<Incoming>, announced_bytes: Option<u64>) -> Frami
     // hyper has verified that the last coding is chunked where the header is there at all.
     let is_chunked =
         response.version() != http::Version::HTTP_10 && response.headers().contains_key(header::TRANSFER_ENCODING);
-    if announced_bytes.is_some() || is_chunked { Framing::Announced } else { Framing::UntilClose }
+    if announced_bytes.is_some() || is_chunked {
+        Framing::Announced
+    } else {
+        Framing::UntilClose
+    }
 }
 
 impl Bounds<'_> {
@@ -159,18 +167,27 @@ impl Bounds<'_> {
         match timeout_at(end.min(stalled), exchange.piece(body)).await {
             Ok(piece) => piece,
             Err(_) if stalled < end => {
-                let text = format!("nothing came for {:?} after {received} bytes", self.settings.stall_deadline);
+                let text = format!(
+                    "nothing came for {:?} after {received} bytes",
+                    self.settings.stall_deadline
+                );
                 Err(Failure::new(Reason::Stalled, text))
             }
             Err(_) => {
-                let text = format!("the body was not complete {:?} after the request", self.deadline + allowance);
+                let text = format!(
+                    "the body was not complete {:?} after the request",
+                    self.deadline + allowance
+                );
                 Err(Failure::new(Reason::TimedOut, text))
             }
         }
     }
 
     fn too_large(&self, what: &str) -> Failure {
-        let text = format!("the body {what} than maxBytes allows ({} bytes): raise spec.capture.maxBytes", self.bytes_max);
+        let text = format!(
+            "the body {what} than maxBytes allows ({} bytes): raise spec.capture.maxBytes",
+            self.bytes_max
+        );
         Failure::new(Reason::BodyTooLarge, text)
     }
 }

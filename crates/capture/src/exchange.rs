@@ -44,14 +44,21 @@ impl Exchange {
     /// Speaks HTTP on a tunnel.
     pub(crate) async fn open(tunnel: Tunnel) -> Result<Self, Failure> {
         let witness = Arc::new(Mutex::new(Witness::default()));
-        let io = TokioIo::new(Witnessed { tunnel, witness: Arc::clone(&witness) });
+        let io = TokioIo::new(Witnessed {
+            tunnel,
+            witness: Arc::clone(&witness),
+        });
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES_MAX)
             .max_headers(HEADERS_MAX)
             .handshake(io)
             .await
             .map_err(|error| Failure::new(Reason::ProtocolError, format!("no HTTP on the tunnel: {error}")))?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), witness })
+        Ok(Self {
+            sender,
+            connection: Some(Box::pin(connection)),
+            witness,
+        })
     }
 
     /// Asks, and waits for the head of the answer.
@@ -98,7 +105,10 @@ impl Exchange {
         }
         let detail = chain(error);
         if error.is_parse() || !witness.closed {
-            return Failure::new(Reason::ProtocolError, format!("the answer is not proper HTTP: {detail}"));
+            return Failure::new(
+                Reason::ProtocolError,
+                format!("the answer is not proper HTTP: {detail}"),
+            );
         }
         match stage {
             Stage::Head => {
@@ -127,7 +137,10 @@ async fn drive<T>(connection: &mut Driven, work: impl Future<Output = T>) -> T {
 
 fn poll_connection(connection: &mut Driven, context: &mut Context<'_>) {
     // How it ended reaches the waiting work through hyper, and the cause through the witness.
-    if connection.as_mut().is_some_and(|one| one.as_mut().poll(context).is_ready()) {
+    if connection
+        .as_mut()
+        .is_some_and(|one| one.as_mut().poll(context).is_ready())
+    {
         *connection = None;
     }
 }
@@ -161,7 +174,11 @@ impl Witnessed {
 }
 
 impl AsyncRead for Witnessed {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let (before, room) = (buffer.filled().len(), buffer.remaining());
         let polled = Pin::new(&mut self.tunnel).poll_read(context, buffer);
         ready!(self.noted(polled))?;

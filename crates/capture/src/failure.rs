@@ -22,7 +22,10 @@ pub(crate) const QUOTE_CHARS_MAX: usize = 200;
 impl Failure {
     /// A failure; the message is cut to its limit and stripped of control characters.
     pub fn new(reason: Reason, message: impl AsRef<str>) -> Self {
-        Self { reason, message: printable(message.as_ref(), MESSAGE_BYTES_MAX, usize::MAX) }
+        Self {
+            reason,
+            message: printable(message.as_ref(), MESSAGE_BYTES_MAX, usize::MAX),
+        }
     }
 }
 
@@ -72,7 +75,10 @@ mod tests {
 
     #[test]
     fn a_message_is_one_short_line() {
-        let failure = Failure::new(Reason::UnexpectedStatus, format!("a\n\u{1b}[31m\u{202e}{}", "ü".repeat(2_000)));
+        let failure = Failure::new(
+            Reason::UnexpectedStatus,
+            format!("a\n\u{1b}[31m\u{202e}{}", "ü".repeat(2_000)),
+        );
         assert!(failure.message.len() <= MESSAGE_BYTES_MAX);
         assert!(failure.message.starts_with("a  [31m ü"));
     }

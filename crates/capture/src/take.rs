@@ -84,7 +84,16 @@ struct Set<'a> {
 impl<'a> Set<'a> {
     fn new(job: &'a CaptureJob, access: &'a dyn Access, settings: &'a Settings) -> Self {
         let started = Instant::now();
-        Self { job, access, settings, started, line: None, restarts: None, failed_dials: 0, over: None }
+        Self {
+            job,
+            access,
+            settings,
+            started,
+            line: None,
+            restarts: None,
+            failed_dials: 0,
+            over: None,
+        }
     }
 
     async fn take(
@@ -136,7 +145,10 @@ impl<'a> Set<'a> {
             self.keep(line, is_whole).await;
             return Err(failure);
         }
-        let expected = Expected { profile_type, sample_types: question.sample_types };
+        let expected = Expected {
+            profile_type,
+            sample_types: question.sample_types,
+        };
         let received = if profile_type.takes_time() {
             let received = receive(&mut line.exchange, response, &expected, &bounds).await;
             line.confirmed = self.confirm().await?;
@@ -153,8 +165,21 @@ impl<'a> Set<'a> {
         let took = bounds.asked_at.elapsed();
         let started_after = bounds.asked_at.duration_since(self.started);
         self.keep(line, true).await;
-        let crate::body::Received { file, bytes, sha256, summary } = received;
-        Ok(Artifact { profile_type, file, bytes, sha256, summary, started_after, took })
+        let crate::body::Received {
+            file,
+            bytes,
+            sha256,
+            summary,
+        } = received;
+        Ok(Artifact {
+            profile_type,
+            file,
+            bytes,
+            sha256,
+            summary,
+            started_after,
+            took,
+        })
     }
 
     /// Asks on the line that there is, else on a new one.
@@ -192,9 +217,18 @@ impl<'a> Set<'a> {
         } else {
             Duration::ZERO
         };
-        let deadline =
-            if profile_type.takes_time() { window + settings.window_slack } else { settings.instant_deadline };
-        Bounds { settings, bytes_max: self.job.body_bytes_max, asked_at: Instant::now(), window, deadline }
+        let deadline = if profile_type.takes_time() {
+            window + settings.window_slack
+        } else {
+            settings.instant_deadline
+        };
+        Bounds {
+            settings,
+            bytes_max: self.job.body_bytes_max,
+            asked_at: Instant::now(),
+            window,
+            deadline,
+        }
     }
 }
 
@@ -240,7 +274,10 @@ impl Set<'_> {
         let tunnel = dialled.unwrap_or_else(|_| Err(no_tunnel_in_time(self.job, self.settings.dial_deadline)));
         let tunnel = tunnel.inspect_err(|_| self.failed_dials += 1)?;
         self.failed_dials = 0;
-        Ok(Line { exchange: Exchange::open(tunnel).await?, confirmed: false })
+        Ok(Line {
+            exchange: Exchange::open(tunnel).await?,
+            confirmed: false,
+        })
     }
 
     fn look_at(&mut self, identity: Identity) -> Result<(), Failure> {
@@ -249,7 +286,10 @@ impl Set<'_> {
             return Err(replaced(self.job));
         }
         if identity.terminating {
-            return Err(Failure::new(Reason::Terminating, format!("{namespace}/{pod} is being deleted")));
+            return Err(Failure::new(
+                Reason::Terminating,
+                format!("{namespace}/{pod} is being deleted"),
+            ));
         }
         if *self.restarts.get_or_insert(identity.restarts) != identity.restarts {
             let text = format!("a container of {namespace}/{pod} restarted during the capture");
@@ -294,7 +334,10 @@ async fn confirm(access: &dyn Access, job: &CaptureJob, settings: &Settings) -> 
 async fn identify(access: &dyn Access, job: &CaptureJob, settings: &Settings) -> Result<Identity, Failure> {
     let deadline = settings.identify_deadline;
     timeout(deadline, access.identify(job)).await.unwrap_or_else(|_| {
-        let text = format!("who is {}/{} could not be found out in {deadline:?}", job.namespace, job.pod);
+        let text = format!(
+            "who is {}/{} could not be found out in {deadline:?}",
+            job.namespace, job.pod
+        );
         Err(Failure::new(Reason::TimedOut, text))
     })
 }
@@ -305,7 +348,9 @@ fn replaced(job: &CaptureJob) -> Failure {
 }
 
 fn no_tunnel_in_time(job: &CaptureJob, deadline: Duration) -> Failure {
-    let CaptureJob { namespace, pod, port, .. } = job;
+    let CaptureJob {
+        namespace, pod, port, ..
+    } = job;
     match job.transport {
         Transport::PortForward => {
             let text = format!("no tunnel to {namespace}/{pod} port {port} in {deadline:?}: is its node reachable?");
@@ -330,7 +375,10 @@ async fn ask_on(
     let request = Request::get(question.target.as_str())
         .header(header::HOST, host(job))
         .header(header::ACCEPT_ENCODING, "identity")
-        .header(header::USER_AGENT, concat!("profiling-operator/", env!("CARGO_PKG_VERSION")))
+        .header(
+            header::USER_AGENT,
+            concat!("profiling-operator/", env!("CARGO_PKG_VERSION")),
+        )
         .body(Empty::<Bytes>::new())
         .map_err(|error| Failure::new(Reason::ProtocolError, format!("no request can be made: {error}")))?;
     let deadline = bounds.settings.head_deadline + bounds.window;
@@ -361,15 +409,22 @@ async fn refused(
     let (said, is_whole) = read_text(exchange, response, bounds).await;
     let failure = if status.is_redirection() {
         let to = location.unwrap_or_else(|| "nowhere".to_owned());
-        let text = format!("{path} is redirected to {to}, which is never followed: serve the profiles at this port itself");
+        let text =
+            format!("{path} is redirected to {to}, which is never followed: serve the profiles at this port itself");
         Failure::new(Reason::Redirected, text)
     } else if status == StatusCode::NOT_FOUND {
-        Failure::new(Reason::ProfileNotFound, format!("there is no {path} at this port: {}", question.remedy))
+        Failure::new(
+            Reason::ProfileNotFound,
+            format!("there is no {path} at this port: {}", question.remedy),
+        )
     } else if status == StatusCode::INTERNAL_SERVER_ERROR && go::is_busy(&said) {
         let text = format!("another profiler of the program is running ({})", quote(&said));
         Failure::new(Reason::ProfilerBusy, text)
     } else {
-        Failure::new(Reason::UnexpectedStatus, format!("{path} was answered with status {status} ({})", quote(&said)))
+        Failure::new(
+            Reason::UnexpectedStatus,
+            format!("{path} was answered with status {status} ({})", quote(&said)),
+        )
     };
     (failure, is_whole)
 }

@@ -67,7 +67,12 @@ impl Kube {
             .body(Body::empty())
             .map_err(|error| unreadable(job, &error.to_string()))?;
         self.client.send(request).await.map_err(|error| {
-            let text = format!("the API server did not say who is pod {}/{}: {}", job.namespace, job.pod, chain(&error));
+            let text = format!(
+                "the API server did not say who is pod {}/{}: {}",
+                job.namespace,
+                job.pod,
+                chain(&error)
+            );
             Failure::new(Reason::ForwardRefused, text)
         })
     }
@@ -106,7 +111,9 @@ pub(super) async fn refusal(body: Body) -> String {
     struct Status {
         message: String,
     }
-    let Some(body) = read(body, REFUSAL_BYTES_MAX).await else { return String::new() };
+    let Some(body) = read(body, REFUSAL_BYTES_MAX).await else {
+        return String::new();
+    };
     match serde_json::from_slice::<Status>(&body) {
         Ok(status) => quote(status.message.as_bytes()),
         Err(_) => quote(&body),
@@ -116,9 +123,7 @@ pub(super) async fn refusal(body: Body) -> String {
 fn refused_pod(job: &CaptureJob, status: StatusCode, said: &str) -> Failure {
     let (namespace, pod) = (&job.namespace, &job.pod);
     match status {
-        StatusCode::NOT_FOUND => {
-            Failure::new(Reason::PodReplaced, format!("pod {namespace}/{pod} is gone"))
-        }
+        StatusCode::NOT_FOUND => Failure::new(Reason::PodReplaced, format!("pod {namespace}/{pod} is gone")),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::new(
             Reason::Forbidden,
             format!("the operator may not read pod {namespace}/{pod}; its role needs get of pods there ({said})"),
@@ -131,7 +136,10 @@ fn refused_pod(job: &CaptureJob, status: StatusCode, said: &str) -> Failure {
 }
 
 fn unreadable(job: &CaptureJob, why: &str) -> Failure {
-    let text = format!("the API server's answer about pod {}/{} cannot be read: {why}", job.namespace, job.pod);
+    let text = format!(
+        "the API server's answer about pod {}/{} cannot be read: {why}",
+        job.namespace, job.pod
+    );
     Failure::new(Reason::ProtocolError, text)
 }
 
@@ -223,7 +231,12 @@ impl Pod {
             let text = format!("pod {namespace}/{pod} no longer has the address at which it was to be reached");
             return Err(Failure::new(Reason::PodReplaced, text));
         }
-        let counts = self.status.container_statuses.iter().flatten().map(|one| one.restart_count);
+        let counts = self
+            .status
+            .container_statuses
+            .iter()
+            .flatten()
+            .map(|one| one.restart_count);
         Ok(Identity {
             target: target_of_uid(&self.metadata.uid),
             restarts: counts.fold(0, u32::saturating_add),
@@ -244,7 +257,15 @@ mod tests {
 
     #[test]
     fn addresses_that_no_pod_has_are_not_dialled() {
-        for address in ["127.0.0.1", "169.254.169.254", "0.0.0.0", "::1", "fe80::1", "::ffff:127.0.0.1", "224.0.0.1"] {
+        for address in [
+            "127.0.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "224.0.0.1",
+        ] {
             assert!(!is_pod_address(&address.parse().unwrap()), "{address}");
         }
         for address in ["10.244.0.7", "100.64.3.2", "fd00::7"] {

@@ -19,7 +19,9 @@ impl Local {
     /// With the way to find out who listens: the identity of a process is its id and start time, and none
     /// means that it is gone.
     pub fn new(lookup: impl Fn(&CaptureJob) -> Option<Identity> + Send + Sync + 'static) -> Self {
-        Self { lookup: Box::new(lookup) }
+        Self {
+            lookup: Box::new(lookup),
+        }
     }
 }
 

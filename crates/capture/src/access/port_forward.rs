@@ -58,11 +58,16 @@ pub(super) async fn open(client: &Client, job: &CaptureJob) -> Result<Tunnel, Fa
         return Err(refused(job, status, &said));
     }
     let broken_rule = |rule: &str| {
-        let text = format!("no tunnel to pod {}/{}: the API server's upgrade {rule}", job.namespace, job.pod);
+        let text = format!(
+            "no tunnel to pod {}/{}: the API server's upgrade {rule}",
+            job.namespace, job.pod
+        );
         Failure::new(Reason::ProtocolError, text)
     };
     verify(&response, &key).map_err(broken_rule)?;
-    let upgraded = hyper::upgrade::on(response).await.map_err(|error| broken_rule(&format!("broke off: {error}")))?;
+    let upgraded = hyper::upgrade::on(response)
+        .await
+        .map_err(|error| broken_rule(&format!("broke off: {error}")))?;
     let config = WebSocketConfig::default()
         .read_buffer_size(16 << 10)
         .write_buffer_size(0)
@@ -137,7 +142,14 @@ struct PortForward<S> {
 
 impl<S> PortForward<S> {
     const fn new(socket: WebSocketStream<S>, port: u16) -> Self {
-        Self { socket, port, announced: [false; 2], answered: false, unread: Bytes::new(), end: None }
+        Self {
+            socket,
+            port,
+            announced: [false; 2],
+            answered: false,
+            unread: Bytes::new(),
+            end: None,
+        }
     }
 
     /// What a message means for the reader.
@@ -163,7 +175,11 @@ impl<S> PortForward<S> {
         if !*announced {
             *announced = true;
             let is_port = content.as_ref() == self.port.to_le_bytes();
-            return if is_port { Ok(()) } else { Err(against_protocol("another port than the one asked for")) };
+            return if is_port {
+                Ok(())
+            } else {
+                Err(against_protocol("another port than the one asked for"))
+            };
         }
         match channel {
             DATA => {
@@ -186,7 +202,10 @@ impl<S> PortForward<S> {
         } else {
             Reason::ForwardRefused
         };
-        TunnelFault { reason, message: format!("the kubelet says: {}", quote(content)) }
+        TunnelFault {
+            reason,
+            message: format!("the kubelet says: {}", quote(content)),
+        }
     }
 }
 
@@ -198,17 +217,27 @@ fn closed(frame: Option<CloseFrame>) -> Result<(), TunnelFault> {
         Some(frame) if frame.code == CloseCode::Normal => Ok(()),
         Some(frame) => Err(TunnelFault {
             reason: Reason::TunnelBroken,
-            message: format!("the tunnel was closed with code {} {}", frame.code, quote(frame.reason.as_bytes())),
+            message: format!(
+                "the tunnel was closed with code {} {}",
+                frame.code,
+                quote(frame.reason.as_bytes())
+            ),
         }),
     }
 }
 
 fn against_protocol(what: &str) -> TunnelFault {
-    TunnelFault { reason: Reason::ProtocolError, message: format!("the tunnel brought {what}") }
+    TunnelFault {
+        reason: Reason::ProtocolError,
+        message: format!("the tunnel brought {what}"),
+    }
 }
 
 fn broken(error: &SocketError) -> TunnelFault {
-    TunnelFault { reason: Reason::TunnelBroken, message: format!("the tunnel broke: {error}") }
+    TunnelFault {
+        reason: Reason::TunnelBroken,
+        message: format!("the tunnel broke: {error}"),
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for PortForward<S> {
@@ -248,13 +277,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PortForward<S> {
         let mut message = BytesMut::with_capacity(bytes.len() + 1);
         message.put_u8(DATA);
         message.put_slice(bytes);
-        Pin::new(&mut this.socket).start_send(Message::Binary(message.freeze())).map_err(write_error)?;
+        Pin::new(&mut this.socket)
+            .start_send(Message::Binary(message.freeze()))
+            .map_err(write_error)?;
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let socket = Pin::new(&mut self.get_mut().socket);
-        socket.poll_flush(context).map_err(|error| io::Error::other(broken(&error)))
+        socket
+            .poll_flush(context)
+            .map_err(|error| io::Error::other(broken(&error)))
     }
 
     /// Does nothing: the protocol cannot close one direction, and closing both would lose the rest of the

@@ -29,7 +29,11 @@ impl Spool {
         // The name is drawn at random and created anew, readable by the owner alone.
         let created = blocking(move || tempfile::Builder::new().prefix("capture-").tempfile_in(folder)).await?;
         let (file, path) = created.into_parts();
-        Ok(Self { file: Some(file), path, pending: Vec::with_capacity(WRITE_BYTES) })
+        Ok(Self {
+            file: Some(file),
+            path,
+            pending: Vec::with_capacity(WRITE_BYTES),
+        })
     }
 
     pub(super) async fn write(&mut self, mut piece: &[u8]) -> Result<(), Failure> {

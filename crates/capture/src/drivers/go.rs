@@ -35,8 +35,16 @@ pub(crate) fn question(profile_type: ProfileType, window_seconds: u32) -> Questi
         ProfileType::Cpu => ("/debug/pprof/profile", &["cpu"], IMPORT),
         ProfileType::Trace => ("/debug/pprof/trace", &[], IMPORT),
     };
-    let target = if profile_type.takes_time() { format!("{path}?seconds={window_seconds}") } else { path.to_owned() };
-    Question { target, sample_types, remedy }
+    let target = if profile_type.takes_time() {
+        format!("{path}?seconds={window_seconds}")
+    } else {
+        path.to_owned()
+    };
+    Question {
+        target,
+        sample_types,
+        remedy,
+    }
 }
 
 /// How every execution trace since Go 1.5 begins.
@@ -66,7 +74,9 @@ mod tests {
 
     #[test]
     fn failure_10_both_of_gos_messages_mean_busy() {
-        assert!(is_busy(b"Could not enable CPU profiling: cpu profiling already in use\n"));
+        assert!(is_busy(
+            b"Could not enable CPU profiling: cpu profiling already in use\n"
+        ));
         assert!(is_busy(b"Could not enable tracing: tracing is already enabled\n"));
         assert!(!is_busy(b"failed to collect profile\n"));
     }
