@@ -6,6 +6,11 @@ pub fn of_uid(uid: &str) -> u128 {
     uuid(uid).unwrap_or_else(|| fnv(uid.as_bytes()))
 }
 
+/// The target that a pod's UID stands for.
+pub fn target_id(uid: &str) -> planner::TargetId {
+    planner::TargetId(of_uid(uid))
+}
+
 /// The identity of an object that has no UID, such as a config in a file: its namespace and name.
 pub fn of_name(namespace: &str, name: &str) -> u128 {
     // A slash is in neither, so that two different pairs never give the same text.

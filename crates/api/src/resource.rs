@@ -23,6 +23,7 @@ use crate::status::ProfilingConfigStatus;
     kind = "ProfilingConfig",
     plural = "profilingconfigs",
     shortname = "pc",
+    shortname = "profconf",
     category = "profiling",
     namespaced,
     status = "ProfilingConfigStatus",

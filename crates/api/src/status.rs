@@ -6,6 +6,8 @@ use planner::{Reason, Wall};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::read::ADJUSTMENTS_MAX;
+
 /// Most pods that `activePods` and `heldBack` name; for any other, ask the operator.
 pub const PODS_MAX: usize = 10;
 /// Characters of a message; events are cut at the same length.
@@ -32,7 +34,7 @@ pub struct ProfilingConfigStatus {
     pub captures_total: i64,
     /// Capture sets of which nothing was stored, since the operator started.
     pub failed_total: i64,
-    /// The last capture set that ended.
+    /// The last capture set of which something was stored.
     #[schemars(with = "LastCapture")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_capture: Option<LastCapture>,
@@ -74,7 +76,7 @@ pub struct Condition {
     pub observed_generation: Option<i64>,
 }
 
-/// The last capture set that ended.
+/// The last capture set of which something was stored.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = without_defaults)]
@@ -85,8 +87,6 @@ pub struct LastCapture {
     pub pod: String,
     /// Why it was captured.
     pub reason: String,
-    /// How it ended.
-    pub outcome: String,
     /// When it was decided.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schemars(schema_with = "moment_schema")]
@@ -109,63 +109,126 @@ pub struct HeldBack {
     pub message: String,
 }
 
-/// What a condition can say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
-    /// It holds.
-    True,
-    /// It does not hold.
-    False,
-    /// Nobody knows yet.
-    Unknown,
-}
-
-impl Truth {
-    /// The word in the resource.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
-
-impl Condition {
-    /// A condition without its time, which [`ProfilingConfigStatus::carried_from`] sets.
-    pub fn new(type_: &str, status: Truth, reason: Reason, message: &str, generation: i64) -> Self {
-        Self {
-            type_: type_.into(),
-            status: status.as_str().into(),
-            reason: reason.as_camel().into(),
-            message: cut(message),
-            last_transition_time: String::new(),
-            observed_generation: Some(generation),
-        }
+/// The resource's status from the planner's. `now` is the time of the write, as RFC 3339; a condition whose
+/// status is that of `previous` keeps the time it has there, whatever became of its reason and message.
+pub fn of(
+    wanted: &planner::ConfigStatus,
+    previous: Option<&ProfilingConfigStatus>,
+    now: &str,
+) -> ProfilingConfigStatus {
+    // In full, so that a new field does not compile before it is thought about.
+    let planner::ConfigStatus {
+        id: _,
+        namespace: _,
+        name: _,
+        generation,
+        ready,
+        targets_found,
+        metrics_available,
+        storage_ready,
+        targets,
+        running: _,
+        running_pods,
+        captured_total,
+        failed_total,
+        last,
+        held,
+    } = wanted;
+    let before = previous.map_or(&[][..], |status| &status.conditions);
+    let named = [
+        ("Ready", ready),
+        ("TargetsFound", targets_found),
+        ("MetricsAvailable", metrics_available),
+        ("StorageReady", storage_ready),
+    ];
+    ProfilingConfigStatus {
+        observed_generation: Some(*generation),
+        conditions: named
+            .map(|(type_, one)| condition(type_, one, *generation, before, now))
+            .into(),
+        targets: i64::try_from(*targets).unwrap_or(i64::MAX),
+        active_pods: running_pods.iter().take(PODS_MAX).map(|pod| pod.to_string()).collect(),
+        captures_total: i64::try_from(*captured_total).unwrap_or(i64::MAX),
+        failed_total: i64::try_from(*failed_total).unwrap_or(i64::MAX),
+        last_capture: last.as_ref().map(last_capture),
+        held_back: held.iter().take(PODS_MAX).map(held_back).collect(),
+        adjustments: Vec::new(),
     }
 }
 
 impl ProfilingConfigStatus {
-    /// This status with the times of the conditions set: that of `previous` where a condition said the
-    /// same, `now` where it is new or changed. Reasons and messages may change without that.
+    /// This status, saying as well which values were read as others. A config that is ready stays so and
+    /// has [`Reason::SpecAdjusted`] as its reason.
     #[must_use]
-    pub fn carried_from(mut self, previous: Option<&Self>, now: Wall) -> Self {
-        let before = previous.map_or(&[][..], |status| &status.conditions);
-        for condition in &mut self.conditions {
-            let unchanged = before
-                .iter()
-                .find(|one| one.type_ == condition.type_ && one.status == condition.status);
-            let kept = unchanged
-                .map(|one| one.last_transition_time.clone())
-                .filter(|time| !time.is_empty());
-            condition.last_transition_time = kept.unwrap_or_else(|| moment(now));
+    pub fn with_adjustments(mut self, adjustments: &[String]) -> Self {
+        self.adjustments = adjustments.iter().take(ADJUSTMENTS_MAX).map(|one| cut(one)).collect();
+        let ready = self
+            .conditions
+            .iter_mut()
+            .find(|one| one.type_ == "Ready" && one.status == "True");
+        if let (Some(ready), [first, ..]) = (ready, &*self.adjustments) {
+            ready.reason = Reason::SpecAdjusted.as_camel().into();
+            ready.message = cut(&format!("{}; {first}", ready.message));
         }
         self
     }
 }
 
+fn condition(type_: &str, one: &planner::Condition, generation: i64, before: &[Condition], now: &str) -> Condition {
+    let planner::Condition {
+        status,
+        reason,
+        message,
+    } = one;
+    let unchanged = before
+        .iter()
+        .find(|before| before.type_ == type_ && before.status == status.as_str());
+    let kept = unchanged
+        .map(|before| &*before.last_transition_time)
+        .filter(|time| !time.is_empty());
+    Condition {
+        type_: type_.into(),
+        status: status.as_str().into(),
+        reason: reason.as_camel().into(),
+        message: cut(message),
+        last_transition_time: kept.unwrap_or(now).into(),
+        observed_generation: Some(generation),
+    }
+}
+
+fn last_capture(last: &planner::LastCapture) -> LastCapture {
+    let planner::LastCapture {
+        namespace,
+        pod,
+        reason,
+        at,
+        types,
+    } = last;
+    LastCapture {
+        namespace: namespace.as_ref().into(),
+        pod: pod.as_ref().into(),
+        reason: reason.as_camel().into(),
+        time: moment(*at),
+        types: types.iter().map(|one| one.as_str().into()).collect(),
+    }
+}
+
+fn held_back(held: &planner::PodHold) -> HeldBack {
+    let planner::PodHold {
+        namespace,
+        pod,
+        reason,
+        message,
+    } = held;
+    HeldBack {
+        pod: format!("{namespace}/{pod}"),
+        reason: reason.as_camel().into(),
+        message: cut(message),
+    }
+}
+
 /// A moment as the API server writes it: UTC, whole seconds.
-pub fn moment(at: Wall) -> String {
+fn moment(at: Wall) -> String {
     // A time outside jiff's years -9999 to 9999 is a broken clock, not a moment to name.
     jiff::Timestamp::from_second(at.seconds())
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
@@ -193,40 +256,4 @@ fn moment_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn status(truth: Truth, reason: Reason) -> ProfilingConfigStatus {
-        let conditions = vec![Condition::new("Ready", truth, reason, "…", 3)];
-        ProfilingConfigStatus {
-            conditions,
-            ..ProfilingConfigStatus::default()
-        }
-    }
-
-    #[test]
-    fn a_condition_keeps_its_time_while_it_says_the_same() {
-        let first = status(Truth::False, Reason::NoTargets).carried_from(None, Wall(1_000_999));
-        assert_eq!(first.conditions[0].last_transition_time, "1970-01-01T00:16:40Z");
-
-        let same = status(Truth::False, Reason::InvalidSpec).carried_from(Some(&first), Wall(9_000_000));
-        assert_eq!(same.conditions[0].last_transition_time, "1970-01-01T00:16:40Z");
-        assert_eq!(same.conditions[0].reason, "InvalidSpec");
-
-        let changed = status(Truth::True, Reason::Ready).carried_from(Some(&same), Wall(9_000_000));
-        assert_eq!(changed.conditions[0].last_transition_time, "1970-01-01T02:30:00Z");
-    }
-
-    #[test]
-    fn a_message_is_cut_between_characters() {
-        let condition = Condition::new("Ready", Truth::Unknown, Reason::NotTriedYet, &"é".repeat(5_000), 1);
-        assert_eq!(condition.message.chars().count(), MESSAGE_CHARS_MAX);
-    }
-
-    #[test]
-    fn a_status_of_another_version_still_decodes() {
-        let old = serde_json::json!({ "conditions": [{ "type": "Ready", "status": "True", "reason": "Ready" }], "profilesCaptured": 7 });
-        let status: ProfilingConfigStatus = serde_json::from_value(old).expect("lenient");
-        assert_eq!(status.conditions[0].status, "True");
-    }
-}
+mod tests;

@@ -73,7 +73,7 @@ fn the_definition_is_small_enough_for_client_side_apply() {
 fn columns_and_names_are_those_of_the_documentation() {
     let definition = serde_json::to_value(definition()).expect("a definition is JSON");
     assert_eq!(definition["metadata"]["name"], "profilingconfigs.profiling.io");
-    assert_eq!(definition["spec"]["names"]["shortNames"], json!(["pc"]));
+    assert_eq!(definition["spec"]["names"]["shortNames"], json!(["pc", "profconf"]));
     let version = &definition["spec"]["versions"][0];
     let columns: Vec<&str> = version["additionalPrinterColumns"]
         .as_array()
