@@ -23,5 +23,5 @@ mod take;
 pub use access::{Access, Identity, Tunnel};
 pub use artifact::{Artifact, Summary};
 pub use failure::Failure;
-pub use settings::Settings;
+pub use settings::{SPOOL_FILE_PREFIX, Settings};
 pub use take::take_set;

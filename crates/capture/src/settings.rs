@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How the name of every spooled file begins: what a process that was killed left is known by it.
+pub const SPOOL_FILE_PREFIX: &str = "capture-";
+
 /// Deadlines and places of a capture. What a job can ask for (window, largest body) is in the job.
 #[derive(Clone, Debug)]
 pub struct Settings {

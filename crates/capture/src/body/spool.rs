@@ -6,6 +6,8 @@ use std::path::Path;
 
 use planner::Reason;
 use tempfile::TempPath;
+
+use crate::settings::SPOOL_FILE_PREFIX;
 use tokio::task::spawn_blocking;
 
 use crate::failure::Failure;
@@ -27,7 +29,7 @@ impl Spool {
     pub(super) async fn create(folder: &Path) -> Result<Self, Failure> {
         let folder = folder.to_owned();
         // The name is drawn at random and created anew, readable by the owner alone.
-        let created = blocking(move || tempfile::Builder::new().prefix("capture-").tempfile_in(folder)).await?;
+        let created = blocking(move || tempfile::Builder::new().prefix(SPOOL_FILE_PREFIX).tempfile_in(folder)).await?;
         let (file, path) = created.into_parts();
         Ok(Self {
             file: Some(file),

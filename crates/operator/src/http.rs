@@ -1,0 +1,238 @@
+//! What the operator serves: metrics, health that tells the truth, and the answer to "why?".
+//!
+//! Metrics and health run on a thread and a runtime of their own, so that work elsewhere can neither
+//! starve a probe nor hide behind it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::extract::{Query as QueryString, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::actor::Query;
+use crate::telemetry::Telemetry;
+
+/// The actor shows that it lives every 5 s; twelve missed signs mean that it is dead.
+const ACTOR_SILENCE_MILLIS_MAX: u64 = 60_000;
+/// A question waits this long for the actor.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What readiness depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    synced: Arc<AtomicBool>,
+    ending: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// Everything was listed once.
+    pub fn synced(&self) {
+        self.synced.store(true, Ordering::Release);
+    }
+
+    /// The process is about to end.
+    pub fn ending(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+}
+
+/// Starts the thread that serves metrics and health. The addresses are bound before this returns.
+pub fn serve_probes(
+    metrics: SocketAddr,
+    health: SocketAddr,
+    telemetry: Telemetry,
+    readiness: Readiness,
+) -> anyhow::Result<()> {
+    let metrics = bind(metrics, "metrics")?;
+    let health = bind(health, "health")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime of probes")?;
+    let serve = move || {
+        runtime.block_on(async move {
+            let metrics = serve(metrics, metrics_routes(telemetry.clone()));
+            let health = serve(health, health_routes(telemetry, readiness));
+            tokio::join!(metrics, health)
+        });
+    };
+    std::thread::Builder::new()
+        .name("probes".into())
+        .spawn(serve)
+        .context("cannot start the thread of probes")?;
+    Ok(())
+}
+
+/// Serves `/api/v1/why` until the process ends. For the loopback of the operator's pod only: it has no
+/// authentication, and `kubectl port-forward` to it asks the API server for permission.
+pub async fn serve_why(listen: SocketAddr, queries: mpsc::Sender<Query>) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen} for the api"))?;
+    axum::serve(listener, why_routes(queries))
+        .await
+        .context("the api ended")
+}
+
+/// The same for a recorder of this machine: everything at one address, in the caller's runtime.
+pub async fn serve_local(
+    listen: SocketAddr,
+    telemetry: Telemetry,
+    readiness: Readiness,
+    queries: mpsc::Sender<Query>,
+) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}; name another address with --listen"))?;
+    let routes = metrics_routes(telemetry.clone())
+        .merge(health_routes(telemetry, readiness))
+        .merge(why_routes(queries));
+    Ok(async move {
+        if let Err(error) = axum::serve(listener, routes).await {
+            tracing::error!(error = %error, "the server ended");
+        }
+    })
+}
+
+fn bind(address: SocketAddr, what: &str) -> anyhow::Result<std::net::TcpListener> {
+    let listener =
+        std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {address} for {what}"))?;
+    listener
+        .set_nonblocking(true)
+        .with_context(|| format!("cannot use {address} for {what}"))?;
+    Ok(listener)
+}
+
+async fn serve(listener: std::net::TcpListener, routes: Router) {
+    let served = match TcpListener::from_std(listener) {
+        Ok(listener) => axum::serve(listener, routes).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::error!(error = %error, "a server of probes ended");
+    }
+}
+
+fn why_routes(queries: mpsc::Sender<Query>) -> Router {
+    Router::new().route("/api/v1/why", get(why)).with_state(queries)
+}
+
+fn metrics_routes(telemetry: Telemetry) -> Router {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let page = move || async move { ([(header::CONTENT_TYPE, content_type)], telemetry.render()) };
+    Router::new().route("/metrics", get(page))
+}
+
+fn health_routes(telemetry: Telemetry, readiness: Readiness) -> Router {
+    let probed = telemetry.clone();
+    let live = move || {
+        let silent = probed.actor_silent_millis();
+        async move {
+            // Never whether the API server answers: its outage must not become our restart.
+            if silent < ACTOR_SILENCE_MILLIS_MAX {
+                (StatusCode::OK, "ok\n".to_owned())
+            } else {
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("the actor has been silent for {silent} ms\n"),
+                )
+            }
+        }
+    };
+    let ready = move || {
+        let (code, text) = readiness_of(&telemetry, &readiness);
+        async move { (code, text) }
+    };
+    Router::new().route("/healthz", get(live)).route("/readyz", get(ready))
+}
+
+fn readiness_of(telemetry: &Telemetry, readiness: &Readiness) -> (StatusCode, String) {
+    let ages: Vec<String> = telemetry
+        .watch_ages_seconds()
+        .iter()
+        .map(|(name, age)| format!("watch {name}: progress {age} s ago"))
+        .collect();
+    let verdict = if readiness.ending.load(Ordering::Acquire) {
+        Err("the operator is ending")
+    } else if !readiness.synced.load(Ordering::Acquire) {
+        Err("the first full lists are not complete")
+    } else if telemetry.actor_silent_millis() >= ACTOR_SILENCE_MILLIS_MAX {
+        Err("the actor is silent")
+    } else {
+        Ok(())
+    };
+    match verdict {
+        Ok(()) => (StatusCode::OK, format!("ok\n{}\n", ages.join("\n"))),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n{}\n", ages.join("\n"))),
+    }
+}
+
+#[derive(Deserialize)]
+struct WhyParameters {
+    namespace: String,
+    pod: String,
+}
+
+#[derive(Serialize)]
+struct WhyAnswer {
+    namespace: String,
+    pod: String,
+    answers: Vec<WhyLine>,
+}
+
+#[derive(Serialize)]
+struct WhyLine {
+    config: Option<String>,
+    mode: String,
+    reason: &'static str,
+    message: String,
+}
+
+async fn why(
+    State(queries): State<mpsc::Sender<Query>>,
+    QueryString(asked): QueryString<WhyParameters>,
+) -> impl IntoResponse {
+    let (answer, answered) = oneshot::channel();
+    let query = Query::Why {
+        namespace: asked.namespace.clone(),
+        name: asked.pod.clone(),
+        answer,
+    };
+    let asking = async {
+        if queries.send(query).await.is_ok() {
+            answered.await.ok()
+        } else {
+            None
+        }
+    };
+    match timeout(ANSWER_DEADLINE, asking).await {
+        Ok(Some(lines)) => {
+            let answers = lines
+                .into_iter()
+                .map(|one| WhyLine {
+                    config: one.config.map(|config| format!("{}/{}", config.namespace, config.name)),
+                    mode: format!("{:?}", one.mode),
+                    reason: one.reason.as_camel(),
+                    message: one.message.into(),
+                })
+                .collect();
+            Json(WhyAnswer {
+                namespace: asked.namespace,
+                pod: asked.pod,
+                answers,
+            })
+            .into_response()
+        }
+        Ok(None) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the operator does not answer\n").into_response(),
+    }
+}

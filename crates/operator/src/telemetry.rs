@@ -1,0 +1,384 @@
+//! Metrics and logs. Labels come from closed sets: no object names, no error texts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use planner::{CaptureJob, Counters, Mono, ProfileType, Reason, Resource};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::clock::Clock;
+
+/// Sets the format and the level of logs. `level` is a filter as `tracing` reads it: `info`, `debug`,
+/// `operator=debug,kube=warn`.
+pub fn start_logs(level: &str, json: bool) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(level)?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let started = if json {
+        logs.json().flatten_event(true).with_current_span(false).try_init()
+    } else {
+        logs.with_target(false).try_init()
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+/// How a capture of one type ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CaptureLabels {
+    reason: String,
+    r#type: &'static str,
+    outcome: String,
+}
+
+/// One label of a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabel {
+    outcome: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    stage: &'static str,
+    reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResourceLabel {
+    resource: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabel {
+    r#type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabel {
+    queue: &'static str,
+}
+
+/// Everything that is counted. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry {
+    clock: Clock,
+    registry: Arc<Mutex<Registry>>,
+    captures: Family<CaptureLabels, Counter>,
+    uploads: Family<OutcomeLabel, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    violations: Family<ResourceLabel, Counter>,
+    capture_seconds: Family<TypeLabel, Histogram>,
+    profile_bytes: Family<TypeLabel, Histogram>,
+    decision_to_first_byte_seconds: Histogram,
+    refused: Family<QueueLabel, Counter>,
+    undecodable: Family<QueueLabel, Counter>,
+    relists: Family<QueueLabel, Counter>,
+    missed_slots: Counter,
+    checks: Counter,
+    held: Family<OutcomeLabel, Counter>,
+    targets: Gauge,
+    configs: Gauge,
+    running: Gauge,
+    leader: Gauge,
+    resident_bytes: Gauge,
+    watch_age_seconds: Family<QueueLabel, Gauge>,
+    /// When each watch last made progress, by name.
+    watches: Arc<Mutex<Vec<(&'static str, Arc<AtomicU64>)>>>,
+    heartbeat: Arc<AtomicU64>,
+}
+
+/// What the actor reports after each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Tracked targets.
+    pub targets: usize,
+    /// Known configs.
+    pub configs: usize,
+    /// Captures in progress.
+    pub running: usize,
+    /// Whether this replica acts.
+    pub leader: bool,
+}
+
+impl Telemetry {
+    /// Registers every metric.
+    pub fn new(clock: Clock) -> Self {
+        let this = Self {
+            clock,
+            registry: Arc::default(),
+            captures: Family::default(),
+            uploads: Family::default(),
+            errors: Family::default(),
+            violations: Family::default(),
+            // From 10 ms to about 3 minutes: a heap of a small pod to a CPU profile of 120 s.
+            capture_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 2.0, 15))),
+            // From 1 KiB to 1 GiB, the largest body that a config may allow.
+            profile_bytes: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1024.0, 4.0, 11))),
+            decision_to_first_byte_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
+            refused: Family::default(),
+            undecodable: Family::default(),
+            relists: Family::default(),
+            missed_slots: Counter::default(),
+            checks: Counter::default(),
+            held: Family::default(),
+            targets: Gauge::default(),
+            configs: Gauge::default(),
+            running: Gauge::default(),
+            leader: Gauge::default(),
+            resident_bytes: Gauge::default(),
+            watch_age_seconds: Family::default(),
+            watches: Arc::default(),
+            heartbeat: Arc::new(AtomicU64::new(clock.mono().0)),
+        };
+        this.register();
+        this
+    }
+
+    fn register(&self) {
+        let mut registry = lock(&self.registry);
+        registry.register(
+            "profiling_captures",
+            "Profiles asked of targets, by reason, type and outcome",
+            self.captures.clone(),
+        );
+        registry.register(
+            "profiling_uploads",
+            "Profiles given to the store, by outcome",
+            self.uploads.clone(),
+        );
+        registry.register("profiling_errors", "Failures, by stage and reason", self.errors.clone());
+        registry.register(
+            "profiling_threshold_violations",
+            "Samples above a threshold of a config, by resource",
+            self.violations.clone(),
+        );
+        registry.register(
+            "profiling_capture_seconds",
+            "Duration of one type of a capture",
+            self.capture_seconds.clone(),
+        );
+        registry.register(
+            "profiling_profile_bytes",
+            "Size of stored profiles",
+            self.profile_bytes.clone(),
+        );
+        registry.register(
+            "profiling_decision_to_start_seconds",
+            "Time from a decision to the start of its capture",
+            self.decision_to_first_byte_seconds.clone(),
+        );
+        registry.register(
+            "profiling_queue_refused",
+            "Items that a full queue refused, by queue",
+            self.refused.clone(),
+        );
+        registry.register(
+            "profiling_undecodable_objects",
+            "Objects of a watch that did not decode, by watch",
+            self.undecodable.clone(),
+        );
+        registry.register("profiling_relists", "Full lists of a watch", self.relists.clone());
+        registry.register(
+            "profiling_missed_slots",
+            "On-demand slots that nothing was free for",
+            self.missed_slots.clone(),
+        );
+        registry.register(
+            "profiling_checks",
+            "Targets checked against the thresholds of a config",
+            self.checks.clone(),
+        );
+        registry.register(
+            "profiling_held_back",
+            "Checks after which nothing was captured, by reason",
+            self.held.clone(),
+        );
+        registry.register("profiling_targets", "Targets that opted in", self.targets.clone());
+        registry.register("profiling_configs", "ProfilingConfigs", self.configs.clone());
+        registry.register(
+            "profiling_captures_running",
+            "Captures in progress",
+            self.running.clone(),
+        );
+        registry.register(
+            "profiling_leader",
+            "Whether this replica is the one that acts",
+            self.leader.clone(),
+        );
+        registry.register(
+            "process_resident_memory_bytes",
+            "Resident memory",
+            self.resident_bytes.clone(),
+        );
+        registry.register(
+            "profiling_watch_age_seconds",
+            "Time since a watch last made progress",
+            self.watch_age_seconds.clone(),
+        );
+    }
+
+    /// One type of a capture ended, in whatever way.
+    pub fn type_ended(&self, job: &CaptureJob, profile_type: ProfileType, outcome: Reason, seconds: f64, bytes: u64) {
+        let labels = CaptureLabels {
+            reason: job.trigger.reason().as_kebab(),
+            r#type: profile_type.as_str(),
+            outcome: outcome.as_kebab(),
+        };
+        self.captures.get_or_create(&labels).inc();
+        let label = TypeLabel {
+            r#type: profile_type.as_str(),
+        };
+        if outcome == Reason::ProfileCaptured {
+            self.capture_seconds.get_or_create(&label).observe(seconds);
+            // Sizes up to 1 GiB are exact in a double.
+            #[expect(clippy::cast_precision_loss, reason = "a histogram's bucket needs no exact byte")]
+            self.profile_bytes.get_or_create(&label).observe(bytes as f64);
+        }
+    }
+
+    /// A capture began this long after its decision.
+    pub fn capture_began(&self, decided_before_seconds: f64) {
+        self.decision_to_first_byte_seconds.observe(decided_before_seconds);
+    }
+
+    /// A profile was given to the store.
+    pub fn upload_ended(&self, outcome: Reason) {
+        self.uploads
+            .get_or_create(&OutcomeLabel {
+                outcome: outcome.as_kebab(),
+            })
+            .inc();
+    }
+
+    /// Something failed.
+    pub fn failed(&self, stage: &'static str, reason: Reason) {
+        self.errors
+            .get_or_create(&ErrorLabels {
+                stage,
+                reason: reason.as_kebab(),
+            })
+            .inc();
+    }
+
+    /// The planner's own counts, which only grow.
+    pub fn planner_counts(&self, counts: &Counters) {
+        let raise = |counter: &Counter, total: u64| {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        };
+        for (resource, total) in [
+            (Resource::Cpu, counts.cpu_violations_total),
+            (Resource::Memory, counts.memory_violations_total),
+        ] {
+            raise(
+                &self.violations.get_or_create(&ResourceLabel {
+                    resource: resource.as_str(),
+                }),
+                total,
+            );
+        }
+        for (reason, total) in counts.held() {
+            raise(
+                &self.held.get_or_create(&OutcomeLabel {
+                    outcome: reason.as_kebab(),
+                }),
+                total,
+            );
+        }
+        raise(&self.missed_slots, counts.missed_slots_total);
+        raise(&self.checks, counts.checks_total);
+    }
+
+    /// A full queue refused something.
+    pub fn refused(&self, queue: &'static str) {
+        self.refused.get_or_create(&QueueLabel { queue }).inc();
+    }
+
+    /// An object of a watch did not decode.
+    pub fn undecodable(&self, watch: &'static str) {
+        self.undecodable.get_or_create(&QueueLabel { queue: watch }).inc();
+    }
+
+    /// A watch begins a full list.
+    pub fn relisted(&self, watch: &'static str) {
+        self.relists.get_or_create(&QueueLabel { queue: watch }).inc();
+    }
+
+    /// The handle by which a watch tells that it lives.
+    pub fn watch(&self, name: &'static str) -> Progress {
+        let at = Arc::new(AtomicU64::new(self.clock.mono().0));
+        lock(&self.watches).push((name, Arc::clone(&at)));
+        Progress { clock: self.clock, at }
+    }
+
+    /// The state after a step of the actor, and a sign that it lives.
+    pub fn stepped(&self, gauges: Gauges) {
+        self.targets.set(i64::try_from(gauges.targets).unwrap_or(i64::MAX));
+        self.configs.set(i64::try_from(gauges.configs).unwrap_or(i64::MAX));
+        self.running.set(i64::try_from(gauges.running).unwrap_or(i64::MAX));
+        self.leader.set(i64::from(gauges.leader));
+        self.heartbeat.store(self.clock.mono().0, Ordering::Release);
+    }
+
+    /// Milliseconds since the actor last showed that it lives.
+    pub fn actor_silent_millis(&self) -> u64 {
+        self.clock
+            .mono()
+            .millis_since(Mono(self.heartbeat.load(Ordering::Acquire)))
+    }
+
+    /// Seconds since each watch made progress.
+    pub fn watch_ages_seconds(&self) -> Vec<(&'static str, u64)> {
+        let now = self.clock.mono();
+        lock(&self.watches)
+            .iter()
+            .map(|(name, at)| (*name, now.millis_since(Mono(at.load(Ordering::Acquire))) / 1_000))
+            .collect()
+    }
+
+    /// The text of `/metrics`.
+    pub fn render(&self) -> String {
+        for (name, age) in self.watch_ages_seconds() {
+            self.watch_age_seconds
+                .get_or_create(&QueueLabel { queue: name })
+                .set(i64::try_from(age).unwrap_or(i64::MAX));
+        }
+        self.resident_bytes.set(resident_bytes().unwrap_or(0));
+        let mut text = String::new();
+        if encode(&mut text, &lock(&self.registry)).is_err() {
+            // Writing into a string fails only out of memory; an empty page shows it at least.
+            text.clear();
+        }
+        text
+    }
+}
+
+/// A watch's sign of life.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    clock: Clock,
+    at: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// Something came, if only a bookmark.
+    pub fn made(&self) {
+        self.at.store(self.clock.mono().0, Ordering::Release);
+    }
+}
+
+fn resident_bytes() -> Option<i64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: i64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    pages.checked_mul(i64::try_from(rustix::param::page_size()).ok()?)
+}
+
+/// A poisoned lock of counters still holds counters.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
