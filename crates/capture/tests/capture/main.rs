@@ -1,6 +1,8 @@
 //! Captures against real servers on loopback.
 #![expect(unreachable_pub, reason = "a test has no public items")]
 
+mod cluster;
+mod forward;
 mod hostile;
 mod job;
 mod pprof;
