@@ -9,6 +9,11 @@ use clap::{Parser, Subcommand};
 mod cluster;
 #[cfg(feature = "generate")]
 mod crd;
+mod deps;
+mod e2e;
+mod image;
+mod suite;
+mod test;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "The project's own chores")]
@@ -28,6 +33,16 @@ enum Chore {
     },
     /// The test cluster.
     Cluster(cluster::Flags),
+    /// Fetch and build everything that building and testing needs.
+    Deps,
+    /// Run the end-to-end stories on a real cluster.
+    E2e(e2e::Flags),
+    /// Build the operator's image.
+    Image(image::Flags),
+    /// Run every test.
+    Test,
+    /// Run every check that needs no test to run.
+    Vet,
 }
 
 fn main() -> ExitCode {
@@ -45,15 +60,22 @@ fn run(chore: Chore) -> Result<ExitCode> {
         #[cfg(feature = "generate")]
         Chore::Crd { check } => crd::run(&root()?, check)?,
         Chore::Cluster(flags) => cluster::run(flags)?,
+        Chore::Deps => deps::run()?,
+        Chore::E2e(flags) => {
+            let ran = e2e::run(&flags)?;
+            say(&suite::table(&ran, &[]));
+            if ran.iter().any(|one| one.counts.failed > 0) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Chore::Image(flags) => image::run(&flags)?,
+        Chore::Test => return test::everything(),
+        Chore::Vet => return test::vet(),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// The workspace's folder.
-#[cfg_attr(
-    not(feature = "generate"),
-    expect(dead_code, reason = "generation is its only user so far")
-)]
 fn root() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     Ok(here.parent().context("xtask lies in the workspace")?.to_owned())

@@ -84,40 +84,41 @@ impl Tool {
         let folder = self.folder();
         let version = Self::version(&folder);
         let bin = staging.join("bin");
-        let install = |packages: &[&str], tags: &str| go::install(packages, version, tags, &bin);
+        let install =
+            |module: &str, packages: &[&str], tags: &str| go::install(module, packages, version, tags, staging);
         match self {
             Self::Kubernetes(version) => kubernetes::build(*version, staging),
             Self::Containerd => install(
-                &[
-                    "github.com/containerd/containerd/v2/cmd/containerd",
-                    "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
-                    "github.com/containerd/containerd/v2/cmd/ctr",
-                ],
+                "github.com/containerd/containerd/v2",
+                &["cmd/containerd", "cmd/containerd-shim-runc-v2", "cmd/ctr"],
                 "",
             ),
             Self::Runc => {
                 let seccomp = Path::new("/usr/include/seccomp.h").is_file();
                 install(
-                    &["github.com/opencontainers/runc"],
+                    "github.com/opencontainers/runc",
+                    &[""],
                     if seccomp { "seccomp" } else { "" },
                 )
             }
             Self::CniPlugins => install(
+                "github.com/containernetworking/plugins",
                 &[
-                    "github.com/containernetworking/plugins/plugins/main/bridge",
-                    "github.com/containernetworking/plugins/plugins/main/loopback",
-                    "github.com/containernetworking/plugins/plugins/ipam/host-local",
-                    "github.com/containernetworking/plugins/plugins/meta/portmap",
+                    "plugins/main/bridge",
+                    "plugins/main/loopback",
+                    "plugins/ipam/host-local",
+                    "plugins/meta/portmap",
                 ],
                 "",
             ),
-            Self::MetricsServer => install(&["sigs.k8s.io/metrics-server/cmd/metrics-server"], ""),
-            Self::S3 => install(&["github.com/versity/versitygw/cmd/versitygw"], ""),
-            Self::Kwok => install(&["sigs.k8s.io/kwok/cmd/kwok"], ""),
-            Self::Helm => install(&["helm.sh/helm/v3/cmd/helm"], ""),
+            Self::MetricsServer => install("sigs.k8s.io/metrics-server", &["cmd/metrics-server"], ""),
+            Self::S3 => install("github.com/versity/versitygw", &["cmd/versitygw"], ""),
+            Self::Kwok => install("sigs.k8s.io/kwok", &["cmd/kwok"], ""),
+            Self::Helm => install("helm.sh/helm/v3", &["cmd/helm"], ""),
             // The tags leave out what would need C libraries: signatures through gpgme and two storage drivers.
             Self::Buildah => install(
-                &["github.com/containers/buildah/cmd/buildah"],
+                "github.com/containers/buildah",
+                &["cmd/buildah"],
                 "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
             ),
             Self::Pause => go::build_file(include_str!("../pause/main.go"), "pause", &bin),

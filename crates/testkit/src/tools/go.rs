@@ -20,12 +20,26 @@ pub(super) fn command() -> Command {
     command
 }
 
-/// Installs main packages of one module at `version` into `bin`.
-pub(super) fn install(packages: &[&str], version: &str, tags: &str, bin: &Path) -> Result<()> {
+/// Builds main packages of `module` at `version` into `staging/bin`; packages are named by their path in the module.
+///
+/// Through a module of our own and not by `go install`, which first asks for the list of all versions of the module, and
+/// a proxy may not have that.
+pub(super) fn install(module: &str, packages: &[&str], version: &str, tags: &str, staging: &Path) -> Result<()> {
+    let source = staging.join("src");
+    fs::create_dir_all(&source).context("create source folder")?;
+    let file = format!("module profiling.io/testkit/tool\n\ngo 1.26\n\nrequire {module} {version}\n");
+    fs::write(source.join("go.mod"), file).context("write go.mod")?;
     let mut go = command();
-    go.arg("install").args(FLAGS).args(["-tags", tags]);
-    go.args(packages.iter().map(|package| format!("{package}@{version}")));
-    process::run(go.env("GOBIN", bin)).map(drop)
+    go.arg("build")
+        .args(FLAGS)
+        .args(["-mod=mod", "-tags", tags, "-o"])
+        .arg(staging.join("bin/"));
+    go.args(
+        packages
+            .iter()
+            .map(|package| format!("{module}/{package}").trim_end_matches('/').to_owned()),
+    );
+    process::run(go.current_dir(&source)).map(drop)
 }
 
 /// Builds the module in `dir` to the file `out`. `-mod=mod` lets Go complete the go.mod with what the sources import, at
