@@ -317,7 +317,7 @@ impl RecordType {
     }
 }
 
-pub(crate) use text::{date_time, hex, parse_hex32, uuid};
+pub(crate) use text::{date_time, digit, hex, parse_hex32, uuid};
 
 fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);

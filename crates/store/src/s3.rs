@@ -157,14 +157,17 @@ impl Bucket {
             .key(key)
             .headers(headers.clone())
             .payload(Payload::File(body));
-        self.send(&request).await?.done(self).map_err(|error| match error {
-            // The store hashes what it gets: the file is no longer what was checked.
-            StoreError::Status { code, .. } if code == "XAmzContentSHA256Mismatch" || code == "BadDigest" => {
-                StoreError::BodyChanged {
-                    path: body.path.to_owned(),
-                }
+        let Err(error) = self.send(&request).await?.done(self) else {
+            return Ok(());
+        };
+        // The store hashes what it gets: the file is no longer what was checked.
+        let changed = |code: &str| code == "XAmzContentSHA256Mismatch" || code == "BadDigest";
+        Err(if matches!(&error, StoreError::Status { code, .. } if changed(code)) {
+            StoreError::BodyChanged {
+                path: body.path.to_owned(),
             }
-            other => other,
+        } else {
+            error
         })
     }
 

@@ -1,7 +1,5 @@
 //! How ids, moments and reasons are written in records and metadata.
 
-use core::fmt::Write;
-
 use jiff::Timestamp;
 use planner::Wall;
 
@@ -40,11 +38,13 @@ fn parse_uuid(text: &str) -> Option<u128> {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}").is_ok();
-            text
-        })
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// A number below 16 as a digit.
+pub(crate) fn digit(number: u8) -> char {
+    char::from_digit(number.into(), 16).unwrap_or('0')
 }
 
 /// A SHA-256 from its hex.

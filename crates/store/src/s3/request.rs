@@ -6,7 +6,6 @@ use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::HttpRequestBody;
 use reqwest::Url;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -15,6 +14,7 @@ use super::answer::Answer;
 use super::upload::{self, Late, Progress};
 use super::{ANSWER_BYTES_MAX, Bucket};
 use crate::error::StoreError;
+use crate::record::digit;
 use crate::stores::ProfileBody;
 
 /// A question to a bucket.
@@ -218,8 +218,11 @@ fn encode(text: &str, is_key: bool, out: &mut String) {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || is_key && byte == b'/' {
             out.push(byte.into());
         } else {
-            // Writing to a string does not fail.
-            let _ = write!(out, "%{byte:02X}").is_ok();
+            out.extend([
+                '%',
+                digit(byte >> 4).to_ascii_uppercase(),
+                digit(byte & 15).to_ascii_uppercase(),
+            ]);
         }
     }
 }

@@ -64,7 +64,6 @@ pub(super) async fn open(
 
 impl Progress {
     /// Awaits `work`, but no longer than `deadline`, and no longer than `stall` since something last moved.
-    #[expect(clippy::disallowed_methods, reason = "this is tokio's clock, which tests can move")]
     pub(super) async fn watch<T>(
         &self,
         work: impl Future<Output = T>,
@@ -88,5 +87,60 @@ impl Progress {
                 return Err(Late::Stalled);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const STALL: Duration = Duration::from_secs(10);
+    const DEADLINE: Duration = Duration::from_secs(65);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_move_is_given_up() {
+        let start = Instant::now();
+        assert_eq!(
+            Progress::default().watch(pending::<()>(), STALL, DEADLINE).await,
+            Err(Late::Stalled)
+        );
+        assert_eq!(start.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_moves_has_its_deadline() {
+        let (start, progress) = (Instant::now(), Progress::default());
+        let slow = async {
+            loop {
+                sleep(Duration::from_secs(7)).await;
+                progress.0.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        assert_eq!(
+            progress.watch(slow, STALL, DEADLINE).await,
+            Err::<(), _>(Late::Deadline)
+        );
+        assert_eq!(start.elapsed().as_secs(), 65);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stops_after_a_while_is_given_up() {
+        let (start, progress) = (Instant::now(), Progress::default());
+        let stops = async {
+            sleep(Duration::from_secs(25)).await;
+            progress.0.fetch_add(1, Ordering::Relaxed);
+            pending::<()>().await;
+        };
+        let early = async {
+            sleep(Duration::from_secs(5)).await;
+            progress.0.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_secs(10)).await;
+            progress.0.fetch_add(1, Ordering::Relaxed);
+            stops.await;
+        };
+        assert_eq!(progress.watch(early, STALL, DEADLINE).await, Err(Late::Stalled));
+        assert!((25..=40).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     }
 }

@@ -1,4 +1,5 @@
 //! The stores against a real S3 server, against servers that misbehave, and in a folder.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod conditional;
 mod faults;
@@ -7,5 +8,6 @@ mod identity;
 mod jobs;
 mod proxy;
 mod records;
+mod scripted;
 mod server;
 mod settings;
