@@ -8,17 +8,12 @@ use serde_json::Value;
 /// The definition for kubectl and kustomize.
 const PLAIN: &str = "config/crd/profiling.io_profilingconfigs.yaml";
 
-/// The same in the chart, as a template, so that upgrades of the chart upgrade it.
-const CHART: &str = "helm/profiling-operator/templates/crd.yaml";
+/// The same in the chart, in the folder from which Helm installs definitions first and deletes none.
+const CHART: &str = "helm/profiling-operator/crds/profiling.io_profilingconfigs.yaml";
 
 /// Most bytes of the definition: client-side apply repeats an object in an annotation, whose limit for all
 /// of them together is 256 KiB.
 const BYTES_MAX: usize = 200 << 10;
-
-/// What stands above the definition in the chart. The annotation keeps the definition, and with it the
-/// users' configs, when the release is uninstalled.
-const CHART_HEAD: &str = "{{- /* Generated from the code by `cargo run -p xtask -- crd`; do not edit. */ -}}\n{{- if .Values.crds.install }}\n";
-const CHART_KEEP: &str = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n    profiling.io/generated-by: xtask\n";
 
 /// Writes the definition under `root`, or with `check` fails where a file is not current.
 pub fn run(root: &Path, check: bool) -> anyhow::Result<()> {
@@ -48,8 +43,8 @@ fn files() -> anyhow::Result<[(&'static str, String); 2]> {
             definition.len()
         );
     }
-    let plain = format!("# Generated from the code by `cargo run -p xtask -- crd`; do not edit.\n{definition}");
-    Ok([(PLAIN, plain), (CHART, chart(&definition)?)])
+    let text = format!("# Generated from the code by `cargo run -p xtask -- crd`; do not edit.\n{definition}");
+    Ok([(PLAIN, text.clone()), (CHART, text)])
 }
 
 /// Bounds are floats in the definition's Rust type; as whole numbers they are what people expect to read.
@@ -69,24 +64,50 @@ fn whole_numbers(value: &mut Value) {
     }
 }
 
-/// The definition as a template: what looks like a template in it is escaped, and the annotation added.
-fn chart(definition: &str) -> anyhow::Result<String> {
-    let escaped = definition.replace("{{", "{{ \"{{\" }}");
-    let (before, after) = escaped
-        .split_once("metadata:\n")
-        .context("the definition has metadata")?;
-    Ok(format!(
-        "{CHART_HEAD}{before}metadata:\n{CHART_KEEP}{after}{{{{- end }}}}\n"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository")
+    }
+
     #[test]
     fn the_definitions_in_the_repository_are_current() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository");
-        run(root, true).expect("current");
+        run(root(), true).expect("current");
+    }
+
+    #[test]
+    fn failure_26_every_value_of_the_chart_is_read_by_a_template_and_known_to_the_schema() {
+        let chart = root().join("helm/profiling-operator");
+        let text = |file: &str| std::fs::read_to_string(chart.join(file)).expect("a file of the chart");
+        let values: Value = serde_norway::from_str(&text("values.yaml")).expect("values are YAML");
+        let schema: Value = serde_json::from_str(&text("values.schema.json")).expect("the schema is JSON");
+        let templates: String = std::fs::read_dir(chart.join("templates"))
+            .expect("templates")
+            .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("a template"))
+            .collect();
+        // `.Values.a.b` with nothing after it that would make it another name.
+        let is_read = |path: &str| {
+            let used = format!(".Values{path}");
+            templates.match_indices(&used).any(|(at, _)| {
+                let next = templates[at + used.len()..].chars().next();
+                next.is_none_or(|one| !one.is_ascii_alphanumeric() && one != '.')
+            })
+        };
+        let mut leaves = 0;
+        let mut open = vec![(String::new(), &values)];
+        while let Some((path, value)) = open.pop() {
+            let pointer = path.replace('.', "/properties/");
+            assert!(schema.pointer(&pointer).is_some(), "{path} is not in values.schema.json");
+            if !path.is_empty() && is_read(&path) {
+                leaves += 1;
+                continue;
+            }
+            let fields = value.as_object().filter(|fields| !fields.is_empty());
+            let fields = fields.unwrap_or_else(|| panic!("no template reads {path}"));
+            open.extend(fields.iter().map(|(name, value)| (format!("{path}.{name}"), value)));
+        }
+        assert!(leaves > 40, "only {leaves} values were looked at");
     }
 }
