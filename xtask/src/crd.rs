@@ -99,7 +99,10 @@ mod tests {
         let mut open = vec![(String::new(), &values)];
         while let Some((path, value)) = open.pop() {
             let pointer = path.replace('.', "/properties/");
-            assert!(schema.pointer(&pointer).is_some(), "{path} is not in values.schema.json");
+            assert!(
+                schema.pointer(&pointer).is_some(),
+                "{path} is not in values.schema.json"
+            );
             if !path.is_empty() && is_read(&path) {
                 leaves += 1;
                 continue;
