@@ -190,6 +190,11 @@ impl Reason {
         kebab
     }
 
+    /// What it means, ready to be continued: without the space and the full stop around a sentence.
+    pub fn meaning_plain(self) -> &'static str {
+        self.meaning().trim().trim_end_matches('.')
+    }
+
     /// The reason of a kebab-case word.
     pub fn parse_kebab(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|one| one.as_kebab() == word)

@@ -148,6 +148,6 @@ impl Condition {
 
     /// A condition whose message is what its reason means.
     pub(crate) fn plain(status: Truth, reason: Reason) -> Self {
-        Self::new(status, reason, reason.meaning().trim())
+        Self::new(status, reason, reason.meaning_plain())
     }
 }

@@ -35,7 +35,7 @@ use crate::world::requests::Seen;
 use crate::world::targets::Targets;
 
 /// What is known, what runs, and what was decided.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     settings: Settings,
     leader: bool,

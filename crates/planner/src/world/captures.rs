@@ -11,7 +11,7 @@ use crate::reason::Reason;
 use crate::time::{Mono, Now};
 
 /// A capture that was decided and has not been answered yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Running {
     pub(crate) config: ConfigId,
     pub(crate) target: TargetId,
@@ -26,7 +26,7 @@ pub(crate) struct Running {
 }
 
 /// All of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Captures {
     running: BTreeMap<CaptureId, Running>,
     /// By target's identity, not its place: one that opted out and in again is still being captured.

@@ -18,7 +18,7 @@ use crate::world::targets::Slot;
 pub(crate) type Place = u32;
 
 /// A config and its state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) facts: ConfigFacts,
     /// Targets it selects.
@@ -69,15 +69,19 @@ pub(crate) enum Metrics {
 }
 
 /// Whether profiles are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Storage {
     NotTried,
     Ready,
-    Failing(Reason),
+    /// The message is that of the first failure for this reason: later ones may name other keys.
+    Failing {
+        reason: Reason,
+        message: Box<str>,
+    },
 }
 
 /// What one config remembers of one target.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pair {
     /// When the capture was decided that the cooldown counts from.
     pub(crate) cooldown_from: Option<Mono>,
@@ -116,7 +120,7 @@ pub(crate) struct Hot {
 }
 
 /// Targets that fired, oldest first, memory before CPU among those of one moment.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct HotQueue {
     order: BTreeSet<HotKey>,
     by_target: BTreeMap<Slot, Hot>,
@@ -126,7 +130,7 @@ pub(crate) struct HotQueue {
 pub(crate) type HotKey = (Mono, bool, Slot);
 
 /// Targets by the time at which they are due.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct DueQueue {
     order: BTreeSet<(Mono, Slot)>,
     by_target: BTreeMap<Slot, Mono>,
@@ -141,7 +145,7 @@ pub(crate) struct Request {
 }
 
 /// All configs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Configs {
     places: Vec<Option<Config>>,
     free: Vec<Place>,

@@ -1,5 +1,7 @@
 //! What became of a capture, and what it means for the next one.
 
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -13,13 +15,24 @@ use crate::time::{Mono, Now};
 use crate::world::World;
 use crate::world::captures::Running;
 use crate::world::configs::{BackOff, Pair, Place, Storage};
+use crate::world::targets::Slot;
 
 /// The result of a set.
 struct Summary {
     stored: TypeSet,
     empty: TypeSet,
-    failed: Vec<(ProfileType, Reason)>,
+    failed: Vec<Failed>,
 }
+
+/// A type that was not stored.
+struct Failed {
+    profile_type: ProfileType,
+    reason: Reason,
+    message: Box<str>,
+}
+
+/// Longest message of a failure that is passed on: an event holds 1,024 bytes in all.
+const MESSAGE_BYTES_MAX: usize = 400;
 
 impl World {
     pub(super) fn capture_finished(&mut self, now: Now, outcome: &CaptureOutcome, out: &mut Vec<Command>) {
@@ -52,36 +65,30 @@ impl World {
         } else if running.cancelled.is_none() {
             config.failed_total += 1;
         }
-        let failing = summary
-            .failed
-            .iter()
-            .map(|(_, reason)| *reason)
-            .find(|reason| is_of_store(*reason));
-        let storage = match failing {
-            Some(reason) => Storage::Failing(reason),
-            None if !summary.stored.is_empty() => Storage::Ready,
-            None => return,
+        let failing = summary.failed.iter().find(|one| is_of_store(one.reason));
+        let (storage, notice) = match (failing, &config.storage) {
+            (Some(failed), Storage::Failing { reason, .. }) if *reason == failed.reason => return,
+            (Some(failed), _) => {
+                let message = cut(&failed.message);
+                let text = format!("profiles cannot be stored: {message}");
+                (
+                    Storage::Failing {
+                        reason: failed.reason,
+                        message: message.into(),
+                    },
+                    Some((failed.reason, true, text)),
+                )
+            }
+            (None, Storage::Failing { .. }) if !summary.stored.is_empty() => (
+                Storage::Ready,
+                Some((Reason::StorageReady, false, "profiles are stored again".into())),
+            ),
+            (None, Storage::NotTried) if !summary.stored.is_empty() => (Storage::Ready, None),
+            (None, _) => return,
         };
-        let before = core::mem::replace(&mut config.storage, storage);
-        if before == storage {
-            return;
-        }
-        let Some(config) = self.configs.get(place) else { return };
-        match (storage, before) {
-            (Storage::Failing(reason), _) => {
-                let text = alloc::format!("profiles cannot be stored: {}", reason.meaning().trim());
-                self.tell_config(config, reason, true, text.into(), out);
-            }
-            (Storage::Ready, Storage::Failing(_)) => {
-                self.tell_config(
-                    config,
-                    Reason::StorageReady,
-                    false,
-                    "profiles are stored again".into(),
-                    out,
-                );
-            }
-            (Storage::Ready | Storage::NotTried, _) => {}
+        config.storage = storage;
+        if let (Some((reason, warning, text)), Some(config)) = (notice, self.configs.get(place)) {
+            self.tell_config(config, reason, warning, text.into(), out);
         }
     }
 
@@ -102,46 +109,37 @@ impl World {
             pair.cooldown_from = pair.cooldown_from.max(Some(running.decided_at.mono));
         }
         pair.back_offs.retain(|one| !summary.stored.contains(one.profile_type));
-        let blamed: Vec<(ProfileType, Reason)> = match running.cancelled {
-            Some(_) => Vec::new(),
-            None => summary
-                .failed
-                .iter()
-                .copied()
-                .filter(|(_, reason)| is_blamed(*reason))
-                .collect(),
-        };
-        for (profile_type, _) in &blamed {
-            let seed = (running.config, running.target);
-            back_off(
-                pair,
-                *profile_type,
-                now.mono,
-                (settings.backoff_seconds_min, settings.backoff_seconds_max),
-                seed,
-            );
+        // What we stopped ourselves says nothing about the target, whatever its last words were.
+        let blamed = summary
+            .failed
+            .iter()
+            .filter(|one| running.cancelled.is_none() && is_blamed(one.reason));
+        let seed = (running.config, running.target);
+        let mut news = false;
+        pair.failures_told
+            .retain(|(profile_type, _)| !summary.stored.contains(*profile_type));
+        for failed in blamed {
+            let seconds = (settings.backoff_seconds_min, settings.backoff_seconds_max);
+            back_off(pair, failed.profile_type, now.mono, seconds, seed);
+            news |= is_news(pair, failed);
         }
-        let news = pair.failures_told != blamed;
-        if running.cancelled.is_none() {
-            pair.failures_told.clone_from(&blamed);
-        }
-        if news && !blamed.is_empty() {
+        if news {
             self.tell_failed(running, summary, out);
         }
-        let Some(target) = self.targets.get_mut(slot) else {
-            return;
-        };
-        for profile_type in summary
-            .empty
-            .iter()
-            .filter(|one| !target.empty_told.contains(*one))
-            .collect::<Vec<_>>()
-        {
+        self.tell_empty(slot, running, summary, out);
+    }
+
+    /// Says of each type once that it is empty.
+    fn tell_empty(&mut self, slot: Slot, running: &Running, summary: &Summary, out: &mut Vec<Command>) {
+        for profile_type in summary.empty.iter() {
             let Some(target) = self.targets.get_mut(slot) else {
                 return;
             };
+            if target.empty_told.contains(profile_type) {
+                continue;
+            }
             target.empty_told = target.empty_told.with(profile_type);
-            let text = alloc::format!(
+            let text = format!(
                 "the {} profile is empty: {}",
                 profile_type.as_str(),
                 how_to_fill(profile_type)
@@ -151,21 +149,20 @@ impl World {
     }
 
     fn tell_failed(&self, running: &Running, summary: &Summary, out: &mut Vec<Command>) {
-        let reason = if summary.stored.is_empty() {
-            Reason::CaptureFailed
-        } else {
-            Reason::CapturePartial
+        let (reason, what) = match summary.stored.is_empty() {
+            true => (Reason::CaptureFailed, "nothing was captured"),
+            false => (Reason::CapturePartial, "not all was captured"),
         };
-        let mut text = String::from(if summary.stored.is_empty() {
-            "nothing was captured"
-        } else {
-            "not all was captured"
-        });
-        for (at, (profile_type, why)) in summary.failed.iter().enumerate() {
+        let mut text = String::from(what);
+        for (at, failed) in summary.failed.iter().enumerate() {
             text.push_str(if at == 0 { ": " } else { ", " });
-            text.push_str(profile_type.as_str());
+            text.push_str(failed.profile_type.as_str());
             text.push(' ');
-            text.push_str(why.as_camel());
+            text.push_str(failed.reason.as_camel());
+        }
+        if let Some(first) = summary.failed.first() {
+            text.push_str("; ");
+            text.push_str(cut(&first.message));
         }
         self.tell_running(running, reason, true, text.into(), out);
     }
@@ -179,23 +176,57 @@ impl World {
             text.push_str(if at == 0 { " " } else { ", " });
             text.push_str(profile_type.as_str());
         }
-        text.push_str(&alloc::format!(
-            " ({}, capture {id})",
-            running.trigger.reason().as_kebab()
-        ));
+        text.push_str(&format!(" {} (capture {id})", because(&running.trigger)));
         self.tell_running(running, Reason::ProfileCaptured, false, text.into(), out);
     }
 
-    fn tell_running(
-        &self,
-        run: &Running,
-        reason: Reason,
-        warning: bool,
-        text: alloc::boxed::Box<str>,
-        out: &mut Vec<Command>,
-    ) {
+    fn tell_running(&self, run: &Running, reason: Reason, warning: bool, text: Box<str>, out: &mut Vec<Command>) {
         self.tell_target(run.target, &run.namespace, &run.pod, reason, warning, text, out);
     }
+}
+
+/// Whether a failure of a type was not told of yet; remembers that it was.
+fn is_news(pair: &mut Pair, failed: &Failed) -> bool {
+    let now = (failed.profile_type, failed.reason);
+    match pair
+        .failures_told
+        .iter_mut()
+        .find(|(profile_type, _)| *profile_type == failed.profile_type)
+    {
+        Some(told) => core::mem::replace(told, now) != now,
+        None => {
+            pair.failures_told.push(now);
+            true
+        }
+    }
+}
+
+/// A trigger in words.
+fn because(trigger: &Trigger) -> String {
+    match trigger {
+        Trigger::Threshold {
+            resource,
+            value_permille,
+            threshold_permille,
+            basis,
+            ..
+        } => format!(
+            "because {} was at {} % of its {}, above {} %",
+            resource.as_str(),
+            value_permille / 10,
+            basis.as_str(),
+            threshold_permille / 10
+        ),
+        Trigger::OnDemand => "because the interval was over".into(),
+        Trigger::Requested { by } => format!("because {by} asked"),
+    }
+}
+
+/// A message no longer than what is passed on.
+fn cut(message: &str) -> &str {
+    let most = MESSAGE_BYTES_MAX.min(message.len());
+    let end = (0..=most).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
+    message.get(..end).unwrap_or_default()
 }
 
 /// Every type that was asked, once; what the outcome does not speak of has failed.
@@ -218,8 +249,19 @@ fn summary(running: &Running, outcome: &CaptureOutcome) -> Summary {
                     summary.empty = summary.empty.with(profile_type);
                 }
             }
-            Some(Err(refusal)) => summary.failed.push((profile_type, refusal.reason)),
-            None => summary.failed.push((profile_type, Reason::CaptureFailed)),
+            Some(Err(refusal)) => {
+                let (reason, message) = (refusal.reason, refusal.message.clone());
+                summary.failed.push(Failed {
+                    profile_type,
+                    reason,
+                    message,
+                });
+            }
+            None => summary.failed.push(Failed {
+                profile_type,
+                reason: Reason::CaptureFailed,
+                message: "the capture ended without a word about it".into(),
+            }),
         }
     }
     summary

@@ -19,7 +19,7 @@ use crate::world::reading::{Level, Reading};
 use crate::world::targets::Slot;
 
 /// Lists of usage that were asked for, and which ones came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Lists {
     asked_total: u64,
     open: BTreeMap<SampleId, Open>,
@@ -29,7 +29,7 @@ pub(crate) struct Lists {
 }
 
 /// A list that was asked for and has not come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     scope: SampleScope,
     configs: BTreeSet<ConfigId>,
@@ -196,7 +196,8 @@ impl World {
             return;
         };
         self.lists.came(sample.request, open.scope);
-        let places = self.places_of(&open.configs);
+        let mut places = self.places_of(&open.configs);
+        places.sort_unstable();
         for place in &places {
             self.metrics_came(*place, out);
         }
@@ -244,7 +245,7 @@ impl World {
             .and_then(|target| target.selected_by.get(selected).copied())
         {
             selected += 1;
-            if places.contains(&place) {
+            if places.binary_search(&place).is_ok() {
                 self.judge_for(now, slot, &reading, place);
             }
         }

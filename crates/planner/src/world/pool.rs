@@ -13,6 +13,16 @@ pub(crate) struct Pool<T: ?Sized + Ord> {
 /// Below this many values a sweep is not worth its walk.
 const SWEEP_AT_MIN: usize = 1_024;
 
+// A derived one would ask that the values can be cloned; only their handles are.
+impl<T: ?Sized + Ord> Clone for Pool<T> {
+    fn clone(&self) -> Self {
+        Self {
+            values: self.values.clone(),
+            sweep_at: self.sweep_at,
+        }
+    }
+}
+
 impl<T: ?Sized + Ord> Pool<T> {
     pub(crate) fn new() -> Self {
         Self {

@@ -26,7 +26,7 @@ pub(super) struct Asked {
 }
 
 /// The requests that were taken in last, to know a repeated one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     ids: BTreeSet<u64>,
     order: VecDeque<u64>,
@@ -96,7 +96,7 @@ impl World {
     /// Says on the target that a request comes to nothing.
     pub(super) fn refuse(&mut self, slot: Slot, reason: Reason, out: &mut Vec<Command>) {
         self.counters.requests_refused_total += 1;
-        let meaning = reason.meaning().trim();
+        let meaning = reason.meaning_plain();
         let text = format!("the capture that was asked for is not made: {meaning}").into_boxed_str();
         if let Some(target) = self.targets.get(slot) {
             self.tell_target(

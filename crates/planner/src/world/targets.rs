@@ -25,7 +25,7 @@ use crate::world::reading::Reading;
 pub(crate) type Slot = u32;
 
 /// A target as it is kept: what replicas share is shared.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) id: TargetId,
     pub(crate) name: Box<str>,
@@ -67,7 +67,7 @@ pub(crate) struct Label {
 }
 
 /// All targets that opted in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Targets {
     /// Chunks of fixed size, so that growing never copies the index and never holds two of it.
     chunks: Vec<Vec<Option<Target>>>,

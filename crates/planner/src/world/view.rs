@@ -88,7 +88,11 @@ impl World {
         // decided is over before anybody asks.
         facts.started = 0;
         facts.target_busy = self.captures.has_target(facts.target.id);
-        // The rules would say that the sample of a capture under way is used up.
+        // That a sample was used says only that the next one is waited for.
+        if let Some(sample) = &mut facts.sample {
+            sample.used = false;
+        }
+        // Its usage may have fallen since: what people want to know is that it is being captured.
         if facts.target_busy
             && rules::lasting_hold(&facts).is_none()
             && mode == Mode::Threshold
@@ -227,7 +231,7 @@ fn why(config: Option<&Config>, target: Option<&Target>, mode: Mode, reason: Rea
         }),
         mode,
         reason,
-        message: config.map_or_else(|| reason.meaning().trim().into(), |config| message(config, reason)),
+        message: config.map_or_else(|| reason.meaning_plain().into(), |config| message(config, reason)),
         cpu: level(|one| one.cpu.ok()),
         memory: level(|one| one.memory.ok()),
         sampled_at: reading.map(|one| one.taken_at),
@@ -240,7 +244,7 @@ fn message(config: &Config, reason: Reason) -> Box<str> {
         Ok(policy) => policy,
         Err(refusal) => return refusal.message.clone(),
     };
-    let meaning = reason.meaning().trim();
+    let meaning = reason.meaning_plain();
     match (reason, policy.threshold, policy.on_demand) {
         (Reason::BelowThreshold, Some(threshold), _) => format!(
             "{meaning} (cpu {} %, memory {} %)",
@@ -254,6 +258,9 @@ fn message(config: &Config, reason: Reason) -> Box<str> {
 }
 
 fn targets_found(config: &Config) -> Condition {
+    if let Err(refusal) = &config.facts.policy {
+        return Condition::new(Truth::Unknown, refusal.reason, refusal.message.clone());
+    }
     match config.targets.len() {
         0 => Condition::plain(Truth::False, Reason::NoTargets),
         _ => Condition::plain(Truth::True, Reason::TargetsFound),
@@ -277,9 +284,9 @@ fn metrics(config: &Config) -> Condition {
 }
 
 fn storage(config: &Config) -> Condition {
-    match config.storage {
+    match &config.storage {
         Storage::NotTried => Condition::plain(Truth::Unknown, Reason::NotTriedYet),
         Storage::Ready => Condition::plain(Truth::True, Reason::StorageReady),
-        Storage::Failing(reason) => Condition::plain(Truth::False, reason),
+        Storage::Failing { reason, message } => Condition::new(Truth::False, *reason, message.clone()),
     }
 }

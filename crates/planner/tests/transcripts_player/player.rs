@@ -46,6 +46,8 @@ struct Player {
     played: String,
     configs: BTreeMap<String, ConfigFacts>,
     pods: BTreeMap<String, TargetFacts>,
+    /// Pods of whose name there is another one now.
+    replaced: BTreeMap<String, TargetFacts>,
     lists: Vec<SampleRequest>,
     captures: Vec<CaptureJob>,
     /// Names of targets, for `cancel` lines after the target is gone.
@@ -70,6 +72,7 @@ impl Default for Player {
             played: String::new(),
             configs: BTreeMap::new(),
             pods: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             lists: Vec::new(),
             captures: Vec::new(),
             names: BTreeMap::new(),
@@ -173,6 +176,10 @@ impl Player {
                 self.step(Event::ConfigRemoved(facts.id), false);
             }
             "pod" => self.pod(&words),
+            "replaced-gone" => {
+                let facts = self.replaced.remove(words.name()).expect("a replaced pod");
+                self.step(Event::TargetRemoved(facts.id), false);
+            }
             "pod-gone" => {
                 let facts = self.pods.remove(words.name()).expect("known pod");
                 self.step(Event::TargetRemoved(facts.id), false);
@@ -180,10 +187,27 @@ impl Player {
             "resync" => self.resync(),
             "relist" => self.relist(&words),
             "leader" => self.step(Event::Leadership(true), false),
-            "follower" => self.step(Event::Leadership(false), false),
+            "follower" => {
+                // Nobody waits for its answers any more.
+                self.lists.clear();
+                self.step(Event::Leadership(false), false);
+            }
             "shutting-down" => self.step(Event::ShuttingDown, false),
             "restart" => self.restart(),
+            "restart-empty" => self.restart_empty(),
             "restored" => self.restored(rest),
+            "restored-all" => {
+                for facts in self.configs.clone().into_values() {
+                    self.step(
+                        Event::Restored {
+                            config: facts.id,
+                            captures: Vec::new(),
+                        },
+                        false,
+                    );
+                }
+            }
+            "pods" => self.pods(rest),
             "tick" => self.step(Event::Tick, false),
             "load" => {
                 self.loads.insert(words.name().into(), rest.into());
@@ -334,7 +358,10 @@ impl Player {
                 .get("started")
                 .map(|time| Wall(DAY + i64::try_from(millis(time)).unwrap())),
         };
-        self.pods.insert(words.name().into(), facts.clone());
+        let before = self.pods.insert(words.name().into(), facts.clone());
+        if let Some(before) = before.filter(|before| before.id != id) {
+            self.replaced.insert(words.name().into(), before);
+        }
         self.step(Event::TargetApplied(Box::new(facts)), false);
     }
 
@@ -356,6 +383,24 @@ impl Player {
             self.step(Event::TargetApplied(Box::new(facts)), false);
         }
         self.step(Event::RelistFinished(Relisted::Targets), false);
+    }
+
+    /// Another process that has read the configs and no pod yet.
+    fn restart_empty(&mut self) {
+        self.world = World::new(self.settings);
+        for facts in self.configs.clone().into_values() {
+            self.step(Event::ConfigApplied(Box::new(facts)), false);
+        }
+    }
+
+    /// `team-a/web 1000`: so many idle pods.
+    fn pods(&mut self, rest: &str) {
+        let (stem, count) = rest.split_once(' ').expect("a stem and a count");
+        for number in 0..count.parse::<u32>().expect("a number") {
+            let name = format!("{stem}-{number}");
+            self.pod(&Words::of(&name));
+            self.loads.insert(name.clone(), format!("{name} cpu=5% memory=20%"));
+        }
     }
 
     /// Another process with the same objects. Nothing of the old one is answered.
