@@ -16,7 +16,7 @@ const CHART: &str = "helm/profiling-operator/crds/profiling.io_profilingconfigs.
 const BYTES_MAX: usize = 200 << 10;
 
 /// Writes the definition under `root`, or with `check` fails where a file is not current.
-pub fn run(root: &Path, check: bool) -> anyhow::Result<()> {
+pub(crate) fn run(root: &Path, check: bool) -> anyhow::Result<()> {
     for (file, text) in files()? {
         let path = root.join(file);
         if check {
