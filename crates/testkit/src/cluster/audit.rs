@@ -12,7 +12,7 @@ use serde_json::Value;
 pub struct AuditEvent {
     /// `ResponseStarted` for a watch that began, `ResponseComplete` for everything that ended.
     pub stage: String,
-    /// `system:serviceaccount:profiling-system:profiling-operator`.
+    /// `system:serviceaccount:profiling-system:profiling-operator`; where a request was made in somebody's name, theirs.
     pub user: String,
     /// `get`, `list`, `watch`, `create`, `patch` …
     pub verb: String,
@@ -89,7 +89,10 @@ fn decode(event: &Value) -> AuditEvent {
     };
     AuditEvent {
         stage: text(&event["stage"]),
-        user: text(&event["user"]["username"]),
+        user: match event["impersonatedUser"]["username"].as_str() {
+            Some(impersonated) => impersonated.to_owned(),
+            None => text(&event["user"]["username"]),
+        },
         verb: text(&event["verb"]),
         group: text(&object["apiGroup"]),
         resource,
