@@ -77,10 +77,13 @@ impl TunnelFault {
         if let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
             return fault.clone();
         }
-        let reason = match error.kind() {
-            io::ErrorKind::ConnectionRefused => Reason::ConnectionRefused,
-            io::ErrorKind::TimedOut => Reason::TimedOut,
-            _ => Reason::TunnelBroken,
+        let kind = error.kind();
+        let reason = if kind == io::ErrorKind::ConnectionRefused {
+            Reason::ConnectionRefused
+        } else if kind == io::ErrorKind::TimedOut {
+            Reason::TimedOut
+        } else {
+            Reason::TunnelBroken
         };
         Self {
             reason,

@@ -28,8 +28,7 @@ const HEADERS_MAX: usize = 64;
 /// A connection on which questions are asked, one after the other.
 pub(crate) struct Exchange {
     sender: SendRequest<Empty<Bytes>>,
-    /// None once it has ended.
-    connection: Option<Pin<Box<Connection<TokioIo<Witnessed>, Empty<Bytes>>>>>,
+    connection: Driven,
     witness: Arc<Mutex<Witness>>,
 }
 
@@ -123,7 +122,10 @@ impl Exchange {
     }
 }
 
-type Driven = Option<Pin<Box<Connection<TokioIo<Witnessed>, Empty<Bytes>>>>>;
+/// The connection's own work; none once it has ended.
+type Driven = Option<Pin<Box<Http>>>;
+
+type Http = Connection<TokioIo<Witnessed>, Empty<Bytes>>;
 
 /// Moves the connection and the work that waits for it in the same task.
 async fn drive<T>(connection: &mut Driven, work: impl Future<Output = T>) -> T {

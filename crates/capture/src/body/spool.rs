@@ -6,11 +6,10 @@ use std::path::Path;
 
 use planner::Reason;
 use tempfile::TempPath;
-
-use crate::settings::SPOOL_FILE_PREFIX;
 use tokio::task::spawn_blocking;
 
 use crate::failure::Failure;
+use crate::settings::SPOOL_FILE_PREFIX;
 
 /// Bytes gathered before they are written. Each write is a hop to the thread pool for blocking work, about
 /// ten microseconds; at 64 KiB a body of 64 MiB makes a thousand of them, and 32 captures hold 2 MiB.

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::cluster::{Cluster, Frame, Reply, pod, pod_of, status};
 use crate::job::{files_in, job, reasons, settings, take};
-use crate::pprof::{heap, large_heap};
+use crate::pprof::{heap, large_heap_pieces};
 use crate::server::{Server, Step, head, ok};
 
 const PORT: u16 = 6060;
@@ -71,16 +71,16 @@ async fn a_set_goes_through_one_tunnel() {
 
 #[tokio::test]
 async fn a_large_profile_comes_whole_through_a_tunnel() {
-    let body = large_heap(3 << 20);
-    let length = body.len() as u64;
+    let (length, pieces) = large_heap_pieces(3 << 20);
+    let announced = Step::Send(head(&[&format!("Content-Length: {length}")]));
     // Closing at once: what is on its way must arrive all the same.
-    let target = Server::always(vec![Step::Send(ok(&body)), Step::Close]).await;
+    let target = Server::always(vec![announced, Step::Pieces(pieces), Step::Close]).await;
     let cluster = Cluster::with_tunnel(Reply::Forward(target.port)).await;
     let folder = tempfile::tempdir().unwrap();
     let mut job = job(target.port, &[ProfileType::Heap]);
     job.body_bytes_max = 64 << 20;
     let results = take(&job, &cluster.access(), &settings(folder.path())).await;
-    assert_eq!(results[0].1.as_ref().unwrap().bytes, length);
+    assert_eq!(results[0].1.as_ref().unwrap().bytes, length as u64);
     cluster.no_tunnel_is_open().await;
 }
 

@@ -1,5 +1,7 @@
 //! Profiles made by hand, so that the tests depend on no encoder of ours.
 
+use std::sync::Arc;
+
 use zlib_rs::crc32::crc32;
 use zlib_rs::{Deflate, DeflateFlush, Status};
 
@@ -28,26 +30,61 @@ pub fn cpu() -> Vec<u8> {
     profile(&[("samples", "count"), ("cpu", "nanoseconds")])
 }
 
-/// A heap profile of about `bytes` that cannot be compressed.
+/// A heap profile of about `bytes` that is not compressed within its gzip.
 pub fn large_heap(bytes: usize) -> Vec<u8> {
-    let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
-    let strings: Vec<Vec<u8>> = (0..bytes / STRING_BYTES)
-        .map(|_| {
-            let mut one = Vec::with_capacity(STRING_BYTES);
-            while one.len() < STRING_BYTES {
-                noise = noise
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                // ASCII, because strings are UTF-8.
-                one.extend(noise.to_be_bytes().map(|byte| byte & 0x7f));
-            }
-            one
-        })
-        .collect();
-    stored(&message(&[("inuse_space", "bytes")], &strings))
+    let (_, pieces) = large_heap_pieces(bytes);
+    (0..).map_while(|at| pieces(at)).flatten().collect()
+}
+
+/// The pieces of a body, made when they are sent.
+pub type Pieces = Arc<dyn Fn(usize) -> Option<Vec<u8>> + Send + Sync>;
+
+/// The length of such a profile, and its pieces: it never lies in memory as a whole.
+pub fn large_heap_pieces(bytes: usize) -> (usize, Pieces) {
+    let strings = bytes / STRING_BYTES;
+    let start = message(&[("inuse_space", "bytes")], &[]);
+    let string = |nth: usize| {
+        let letter = b'a' + u8::try_from(nth % 26).unwrap();
+        let mut one = Vec::with_capacity(STRING_BYTES + 4);
+        field(&mut one, 6, &vec![letter; STRING_BYTES]);
+        one
+    };
+    let mut sum = crc32(0, &start);
+    let mut length = start.len();
+    let all: Vec<Vec<u8>> = (0..26).map(string).collect();
+    for nth in 0..strings {
+        sum = crc32(sum, &all[nth % 26]);
+        length += all[nth % 26].len();
+    }
+    let tail = [
+        sum.to_le_bytes(),
+        u32::try_from(length % (1 << 32)).unwrap().to_le_bytes(),
+    ]
+    .concat();
+    let head = [GZIP_HEAD.as_slice(), &block(&start, strings == 0)].concat();
+    let sent = head.len() + strings * block(&all[0], false).len() + tail.len();
+    let pieces = move |at: usize| match at {
+        0 => Some(head.clone()),
+        at if at <= strings => Some(block(&string(at - 1), at == strings)),
+        at if at == strings + 1 => Some(tail.clone()),
+        _ => None,
+    };
+    (sent, Arc::new(pieces))
 }
 
 const STRING_BYTES: usize = 32 << 10;
+
+/// A block of deflate that is stored as it is.
+fn block(content: &[u8], is_last: bool) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap();
+    let head = [
+        [u8::from(is_last)].as_slice(),
+        &length.to_le_bytes(),
+        &(!length).to_le_bytes(),
+    ]
+    .concat();
+    [head.as_slice(), content].concat()
+}
 
 /// A profile message: sample types, one sample with a value each, and further strings.
 pub fn message(sample_types: &[(&str, &str)], further: &[Vec<u8>]) -> Vec<u8> {
@@ -77,22 +114,10 @@ pub fn gzip(content: &[u8]) -> Vec<u8> {
     member(packed, content)
 }
 
-/// Gzip of `content` that does not compress it: quick for large ones.
-fn stored(content: &[u8]) -> Vec<u8> {
-    let mut blocks = Vec::with_capacity(content.len() + content.len() / 1_000 + 1_024);
-    let mut chunks = content.chunks(0xffff).peekable();
-    while let Some(chunk) = chunks.next() {
-        let length = u16::try_from(chunk.len()).unwrap();
-        blocks.push(u8::from(chunks.peek().is_none()));
-        blocks.extend(length.to_le_bytes());
-        blocks.extend((!length).to_le_bytes());
-        blocks.extend(chunk);
-    }
-    member(blocks, content)
-}
+const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 fn member(deflated: Vec<u8>, content: &[u8]) -> Vec<u8> {
-    let mut gzip = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let mut gzip = GZIP_HEAD.to_vec();
     gzip.extend(deflated);
     gzip.extend(crc32(0, content).to_le_bytes());
     gzip.extend(u32::try_from(content.len() % (1 << 32)).unwrap().to_le_bytes());

@@ -14,6 +14,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Send these bytes again and again until the client is gone.
     Endless(Vec<u8>),
+    /// Send pieces that are made when it is their turn.
+    Pieces(super::pprof::Pieces),
     /// Send a byte each time so much time has passed.
     Drip(Vec<u8>, Duration),
     /// Send nothing and keep the connection, until the client is gone.
@@ -177,6 +179,14 @@ async fn perform(stream: &mut TcpStream, step: Step) -> bool {
         Step::Endless(bytes) => {
             while stream.write_all(&bytes).await.is_ok() {}
             false
+        }
+        Step::Pieces(pieces) => {
+            for piece in (0..).map_while(|at| pieces(at)) {
+                if stream.write_all(&piece).await.is_err() {
+                    return false;
+                }
+            }
+            true
         }
         Step::Drip(bytes, every) => {
             let mut tick = tokio::time::interval(every);
