@@ -5,11 +5,23 @@
 //! never trusted: each count and size has a limit in [`Limits`] that is looked at before memory is taken.
 //!
 //! [`check::Checker`] is for bodies on their way elsewhere: chunk by chunk, in constant memory.
+//! [`unpack`] and [`Profile::decode`] make a [`Profile`] of bytes that are all there, [`Profile::encode`] makes bytes of
+//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does.
 
 pub mod check;
+mod decode;
+mod encode;
 mod excerpt;
 mod gunzip;
 mod limits;
+pub mod merge;
+pub mod model;
+mod scale;
 mod wire;
 
+pub use decode::unpack;
+pub use encode::gzip;
+pub use gunzip::GzipError;
 pub use limits::{LimitExceeded, Limits};
+pub use model::Profile;
+pub use scale::ScaleError;

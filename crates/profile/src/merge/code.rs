@@ -1,0 +1,315 @@
+//! The program behind the samples: mappings, locations and functions of many profiles as one.
+
+use std::hash::BuildHasher as _;
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+
+use super::{Interner, place};
+use crate::limits::LimitExceeded;
+use crate::model::{Function, Header, Line, Location, Mapping, Profile, Samples, StringId, Strings};
+
+/// What the parts of one source profile became, by their index in it.
+pub(super) struct Memo {
+    strings: Vec<u32>,
+    functions: Vec<u32>,
+    locations: Vec<u32>,
+    /// The merged mapping, and how far its start is from the source's.
+    mappings: Vec<Option<(u32, u64)>>,
+}
+
+/// No part has this index: columns end before it.
+const UNSEEN: u32 = u32::MAX;
+
+impl Memo {
+    pub(super) fn new(profile: &Profile<'_>) -> Self {
+        Self {
+            strings: vec![UNSEEN; profile.strings.len()],
+            functions: vec![UNSEEN; profile.functions.len()],
+            locations: vec![UNSEEN; profile.locations.len()],
+            mappings: vec![None; profile.mappings.len()],
+        }
+    }
+
+    #[inline]
+    pub(super) fn string(
+        &mut self,
+        id: StringId,
+        profile: &Profile<'_>,
+        strings: &mut Interner,
+    ) -> Result<StringId, LimitExceeded> {
+        let Some(known) = self.strings.get_mut(id.0 as usize) else {
+            return Ok(StringId::EMPTY);
+        };
+        if *known == UNSEEN {
+            *known = strings.intern(profile.strings.get(id))?.0;
+        }
+        Ok(StringId(*known))
+    }
+}
+
+/// Two mappings with the same key are one.
+#[derive(PartialEq, Eq, Hash)]
+struct MappingKey {
+    size: u64,
+    offset: u64,
+    build_id_or_file: StringId,
+}
+
+/// Mappings, locations and functions of the result, in the order in which they were first seen.
+#[derive(Default)]
+pub(super) struct Code {
+    mappings: Vec<Mapping>,
+    mapping_by_key: HashMap<MappingKey, u32>,
+    functions: Vec<Function>,
+    function_by_key: HashTable<u32>,
+    locations: Vec<Location>,
+    lines: Vec<Line>,
+    location_by_key: HashTable<u32>,
+    /// Lines of the location at hand.
+    scratch: Vec<Line>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Code {
+    /// The first mapping is the program's own, so the first one seen comes first even if no sample reaches it.
+    pub(super) fn first_mapping(
+        &mut self,
+        profile: &Profile<'_>,
+        memo: &mut Memo,
+        strings: &mut Interner,
+    ) -> Result<(), LimitExceeded> {
+        if self.mappings.is_empty() && !profile.mappings.is_empty() {
+            self.mapping(0, profile, memo, strings)?;
+        }
+        Ok(())
+    }
+
+    /// Index of the merged location that the source's `index` became.
+    #[inline]
+    pub(super) fn location(
+        &mut self,
+        index: u32,
+        profile: &Profile<'_>,
+        memo: &mut Memo,
+        strings: &mut Interner,
+    ) -> Result<u32, LimitExceeded> {
+        match memo.locations.get(index as usize) {
+            Some(known) if *known != UNSEEN => Ok(*known),
+            _ => self.new_location(index, profile, memo, strings),
+        }
+    }
+
+    fn new_location(
+        &mut self,
+        index: u32,
+        profile: &Profile<'_>,
+        memo: &mut Memo,
+        strings: &mut Interner,
+    ) -> Result<u32, LimitExceeded> {
+        let source = profile.locations.get(index as usize).copied().unwrap_or_default();
+        let mapping = match source.mapping {
+            Some(mapping) => self.mapping(mapping, profile, memo, strings)?,
+            None => None,
+        };
+        let mut lines = std::mem::take(&mut self.scratch);
+        lines.clear();
+        for line in profile.lines_of(&source) {
+            let function = self.function(line.function, profile, memo, strings)?;
+            lines.push(Line { function, ..*line });
+        }
+        let (mapping, moved) = mapping.unzip();
+        let location = Location {
+            mapping,
+            // Addresses wrap around, as Go's.
+            address: source.address.wrapping_add(moved.unwrap_or(0)),
+            ..source
+        };
+        let merged = self.merged_location(location, &lines)?;
+        self.scratch = lines;
+        if let Some(known) = memo.locations.get_mut(index as usize) {
+            *known = merged;
+        }
+        Ok(merged)
+    }
+
+    /// Finds a location with this key, or adds it.
+    fn merged_location(&mut self, location: Location, lines: &[Line]) -> Result<u32, LimitExceeded> {
+        let Self {
+            mappings,
+            locations,
+            lines: all_lines,
+            location_by_key,
+            hasher,
+            ..
+        } = self;
+        let key = |location: &Location| {
+            let mapping = location.mapping.and_then(|index| mappings.get(index as usize));
+            let start = mapping.map_or(0, |mapping| mapping.start);
+            (
+                location.address.wrapping_sub(start),
+                location.mapping,
+                location.is_folded,
+            )
+        };
+        let lines_of = |all: &[Line], location: &Location| {
+            let range = location.lines_begin as usize..location.lines_end as usize;
+            hasher.hash_one((key(location), all.get(range).unwrap_or_default()))
+        };
+        let hash = hasher.hash_one((key(&location), lines));
+        let same = |index: &u32| {
+            locations.get(*index as usize).is_some_and(|other| {
+                let range = other.lines_begin as usize..other.lines_end as usize;
+                key(other) == key(&location) && all_lines.get(range).unwrap_or_default() == lines
+            })
+        };
+        if let Some(index) = location_by_key.find(hash, same) {
+            return Ok(*index);
+        }
+        let index = place(locations.len())?;
+        let lines_begin = place(all_lines.len())?;
+        all_lines.extend_from_slice(lines);
+        let lines_end = place(all_lines.len())?;
+        locations.push(Location {
+            id: u64::from(index) + 1,
+            lines_begin,
+            lines_end,
+            ..location
+        });
+        location_by_key.insert_unique(hash, index, |index| {
+            lines_of(all_lines, &locations.get(*index as usize).copied().unwrap_or_default())
+        });
+        Ok(index)
+    }
+
+    /// The merged mapping, and what to add to an address in the source's.
+    fn mapping(
+        &mut self,
+        index: u32,
+        profile: &Profile<'_>,
+        memo: &mut Memo,
+        strings: &mut Interner,
+    ) -> Result<Option<(u32, u64)>, LimitExceeded> {
+        let Some(source) = profile.mappings.get(index as usize) else {
+            return Ok(None);
+        };
+        if let Some(Some(known)) = memo.mappings.get(index as usize) {
+            return Ok(Some(*known));
+        }
+        let (file, build_id) = (
+            memo.string(source.file, profile, strings)?,
+            memo.string(source.build_id, profile, strings)?,
+        );
+        // Sizes differ by the rest of a page between kernels and loaders.
+        const PAGE: u64 = 0x1000;
+        let size = source.limit.wrapping_sub(source.start).wrapping_add(PAGE - 1);
+        let key = MappingKey {
+            size: size - size % PAGE,
+            offset: source.offset,
+            build_id_or_file: if build_id == StringId::EMPTY { file } else { build_id },
+        };
+        let merged = match self.mapping_by_key.get(&key) {
+            Some(merged) => *merged,
+            None => {
+                let merged = place(self.mappings.len())?;
+                self.mappings.push(Mapping {
+                    id: u64::from(merged) + 1,
+                    file,
+                    build_id,
+                    ..*source
+                });
+                self.mapping_by_key.insert(key, merged);
+                merged
+            }
+        };
+        let start = self.mappings.get(merged as usize).map_or(0, |mapping| mapping.start);
+        let known = (merged, start.wrapping_sub(source.start));
+        if let Some(memo) = memo.mappings.get_mut(index as usize) {
+            *memo = Some(known);
+        }
+        Ok(Some(known))
+    }
+
+    fn function(
+        &mut self,
+        index: u32,
+        profile: &Profile<'_>,
+        memo: &mut Memo,
+        strings: &mut Interner,
+    ) -> Result<u32, LimitExceeded> {
+        if let Some(known) = memo.functions.get(index as usize).filter(|known| **known != UNSEEN) {
+            return Ok(*known);
+        }
+        let source = profile.functions.get(index as usize).copied().unwrap_or_default();
+        let function = Function {
+            id: 0,
+            name: memo.string(source.name, profile, strings)?,
+            system_name: memo.string(source.system_name, profile, strings)?,
+            file: memo.string(source.file, profile, strings)?,
+            start_line: source.start_line,
+        };
+        let key = |function: &Function| (function.start_line, function.name, function.system_name, function.file);
+        let Self {
+            functions,
+            function_by_key,
+            hasher,
+            ..
+        } = self;
+        let hash = hasher.hash_one(key(&function));
+        let same = |index: &u32| {
+            functions
+                .get(*index as usize)
+                .is_some_and(|other| key(other) == key(&function))
+        };
+        let merged = match function_by_key.find(hash, same) {
+            Some(merged) => *merged,
+            None => {
+                let merged = place(functions.len())?;
+                functions.push(Function {
+                    id: u64::from(merged) + 1,
+                    ..function
+                });
+                function_by_key.insert_unique(hash, merged, |index| {
+                    hasher.hash_one(key(&functions.get(*index as usize).copied().unwrap_or_default()))
+                });
+                merged
+            }
+        };
+        if let Some(known) = memo.functions.get_mut(index as usize) {
+            *known = merged;
+        }
+        Ok(merged)
+    }
+
+    pub(super) fn into_profile(self, header: Header, strings: Strings<'static>, samples: Samples) -> Profile<'static> {
+        let Self {
+            mappings,
+            functions,
+            locations,
+            lines,
+            ..
+        } = self;
+        Profile {
+            header,
+            strings,
+            mappings,
+            locations,
+            lines,
+            functions,
+            samples,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interner_begins_with_the_empty_string() {
+        let mut strings = Interner::default();
+        assert_eq!(strings.intern(b""), Ok(StringId::EMPTY));
+        let id = strings.intern(b"main").unwrap();
+        assert_eq!(strings.intern(b"main"), Ok(id));
+        assert_eq!(strings.intern(b"other"), Ok(StringId(2)));
+    }
+}

@@ -1,0 +1,373 @@
+//! Byte for byte what google/pprof's library does, on the profiles of pinned public modules and on damaged ones.
+//!
+//! The oracle is the Go program in `tests/oracle`. Without Go there is nothing to compare with: the tests then pass with
+//! a note, except under CI, where they fail.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test file: its functions are tests or their parts"
+)]
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use profile::check::{CheckError, Checker};
+use profile::merge::{MergeError, Merger};
+use profile::{Limits, Profile, unpack};
+use tempfile::TempDir;
+
+/// Modules whose test data hold profiles, at the versions that are compared, and the folder in them.
+const MODULES: [(&str, &str); 2] = [
+    ("github.com/google/pprof@v0.0.0-20261016150608-1facf8f91b50", ""),
+    ("github.com/DataDog/dd-trace-go/v2@v2.12.0", "profiler"),
+];
+
+fn read(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .unwrap_or_else(|error| {
+            panic!("{}: {error}", path.display());
+        });
+    bytes
+}
+
+fn go(folder: &Path, arguments: &[&str]) -> String {
+    let ran = Command::new("go").args(arguments).current_dir(folder).output().unwrap();
+    assert!(
+        ran.status.success(),
+        "go {arguments:?}: {}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+/// The built oracle and a folder for what it reads and writes.
+struct Oracle {
+    folder: TempDir,
+}
+
+/// What is asked of the oracle: an operation and the profiles that it is for.
+struct Request {
+    operation: &'static str,
+    sources: Vec<PathBuf>,
+}
+
+impl Oracle {
+    /// `None` when there is no Go to build it with.
+    fn build() -> Option<Self> {
+        if Command::new("go")
+            .arg("version")
+            .stdout(Stdio::null())
+            .status()
+            .is_err()
+        {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "the oracle needs go, and CI must have it"
+            );
+            return None;
+        }
+        let oracle = Self {
+            folder: TempDir::new().unwrap(),
+        };
+        let program = oracle.program();
+        go(&sources(), &["build", "-o", program.to_str().unwrap(), "."]);
+        Some(oracle)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.folder.path().join("oracle")
+    }
+
+    /// What the oracle answers to each request: the bytes that it wrote, or why it did not.
+    fn ask(&self, requests: &[Request]) -> Vec<Result<Vec<u8>, String>> {
+        let out = |index: usize| self.folder.path().join(format!("{index}.out"));
+        let list = self.folder.path().join("requests");
+        let mut file = File::create(&list).unwrap();
+        for (index, request) in requests.iter().enumerate() {
+            let sources: Vec<_> = request.sources.iter().map(|path| path.to_str().unwrap()).collect();
+            writeln!(
+                file,
+                "{}\t{}\t{}",
+                request.operation,
+                out(index).display(),
+                sources.join("\t")
+            )
+            .unwrap();
+        }
+        let ran = Command::new(self.program())
+            .stdin(File::open(&list).unwrap())
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let answers = String::from_utf8(ran.stdout).unwrap();
+        let answers: Vec<_> = answers.lines().collect();
+        assert_eq!(answers.len(), requests.len());
+        let answer = |(index, answer): (usize, &&str)| match *answer {
+            "ok" => {
+                let bytes = read(&out(index));
+                fs::remove_file(out(index)).unwrap();
+                Ok(bytes)
+            }
+            error => Err(error.to_owned()),
+        };
+        answers.iter().enumerate().map(answer).collect()
+    }
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle")
+}
+
+/// All files below a folder, in a stable order.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// Every file that may be a profile: of the pinned modules, of Go itself, of this crate, and of a larger collection where
+/// there is one.
+fn corpus() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for (module, folder) in MODULES {
+        let answer = go(&sources(), &["mod", "download", "-json", module]);
+        let line = answer
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("\"Dir\": \""))
+            .unwrap();
+        files(&Path::new(line.trim_end_matches("\",")).join(folder), &mut found);
+    }
+    found.retain(|path| path.iter().any(|part| part == "testdata"));
+    let root = go(&sources(), &["env", "GOROOT"]);
+    found.push(Path::new(root.trim()).join("src/cmd/compile/default.pgo"));
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    files(&own.join("tests/data"), &mut found);
+    let collection = own.join("../../../shared/profiles");
+    if collection.is_dir() {
+        files(&collection, &mut found);
+    }
+    found
+}
+
+fn ours(request: &Request) -> Result<Vec<u8>, String> {
+    let limits = Limits::DEFAULT;
+    let said = |error: CheckError| format!("{error:?}");
+    let unpacked = request.sources.iter().map(|path| {
+        let bytes = read(path);
+        unpack(&bytes, &limits).map(std::borrow::Cow::into_owned).map_err(said)
+    });
+    let unpacked = unpacked.collect::<Result<Vec<_>, _>>()?;
+    let mut profiles = unpacked
+        .iter()
+        .map(|bytes| Profile::decode(bytes, &limits).map_err(said))
+        .collect::<Result<Vec<_>, _>>()?;
+    let failed = |error: MergeError| format!("{error:?}");
+    match (request.operation, profiles.as_mut_slice()) {
+        ("write", [one]) => Ok(one.encode()),
+        ("compact", [one]) => Ok(one.compact().map_err(failed)?.encode()),
+        ("base", [one, base]) => Ok(one.subtract(base).map_err(failed)?.encode()),
+        ("diff_base", [one, base]) => Ok(one.compare(base).map_err(failed)?.encode()),
+        ("normalize", [one, base]) => {
+            one.normalize(base).map_err(|error| format!("{error:?}"))?;
+            Ok(one.subtract(base).map_err(failed)?.encode())
+        }
+        ("merge", many) => {
+            let mut merger = Merger::new();
+            for one in many {
+                merger.add(one).map_err(failed)?;
+            }
+            Ok(merger.finish().map_err(failed)?.encode())
+        }
+        (operation, _) => panic!("{operation}"),
+    }
+}
+
+fn compare(oracle: &Oracle, requests: &[Request]) -> usize {
+    let mut compared = 0;
+    for (request, theirs) in requests.iter().zip(oracle.ask(requests)) {
+        match (theirs, ours(request)) {
+            (Ok(theirs), Ok(ours)) => {
+                assert!(theirs == ours, "{} {:?} differ", request.operation, request.sources);
+                compared += 1;
+            }
+            (Err(_), Err(_)) => {}
+            (theirs, ours) => {
+                let (theirs, ours) = (theirs.map(|bytes| bytes.len()), ours.map(|bytes| bytes.len()));
+                panic!(
+                    "{} {:?}: google/pprof {theirs:?}, ours {ours:?}",
+                    request.operation, request.sources
+                );
+            }
+        }
+    }
+    compared
+}
+
+#[test]
+fn every_profile_and_pair_gives_the_same_bytes() {
+    let Some(oracle) = Oracle::build() else {
+        return eprintln!("no go: nothing compared");
+    };
+    let corpus = corpus();
+    let one = |operation, path: &PathBuf| Request {
+        operation,
+        sources: vec![path.clone()],
+    };
+    let alone: Vec<_> = corpus
+        .iter()
+        .flat_map(|path| [one("write", path), one("compact", path)])
+        .collect();
+    let compared = compare(&oracle, &alone);
+    // Of the pinned modules, Go and this crate alone.
+    assert!(compared >= 40, "only {compared} profiles were compared");
+
+    // Compatible files are neighbours when sorted by their types.
+    let mut valid: Vec<_> = corpus.iter().filter_map(|path| Some((types(path)?, path))).collect();
+    valid.sort();
+    let operations = ["merge", "base", "diff_base", "normalize"];
+    let mut pairs = Vec::new();
+    for (at, (own, path)) in valid.iter().enumerate() {
+        let next = valid
+            .get(at + 1)
+            .filter(|(types, _)| types == own)
+            .map_or(path, |(_, next)| next);
+        // A debug build takes seconds for each large one, so these get one pair; the groups below have them all again.
+        let is_large = fs::metadata(path).unwrap().len() > 50_000;
+        let orders = [(path, next), (next, path), (path, path)];
+        for operation in operations
+            .iter()
+            .skip(if is_large { 2 } else { 0 })
+            .take(if is_large { 1 } else { 4 })
+        {
+            for (first, second) in orders.into_iter().take(if is_large { 1 } else { 3 }) {
+                pairs.push(Request {
+                    operation,
+                    sources: vec![first.to_path_buf(), second.to_path_buf()],
+                });
+            }
+        }
+    }
+    for group in valid.chunk_by(|(types, _), (others, _)| types == others) {
+        let sources = group.iter().map(|(_, path)| path.to_path_buf()).collect();
+        pairs.push(Request {
+            operation: "merge",
+            sources,
+        });
+    }
+    let compared = compare(&oracle, &pairs);
+    assert!(compared >= 200, "only {compared} pairs were compared");
+    println!("{} files, {compared} pairs and groups", valid.len());
+}
+
+fn types(path: &Path) -> Option<String> {
+    let bytes = read(path);
+    let unpacked = unpack(&bytes, &Limits::DEFAULT).ok()?;
+    let profile = Profile::decode(&unpacked, &Limits::DEFAULT).ok()?;
+    let header = profile.header();
+    let types = header.sample_types.iter().chain([&header.period_type]);
+    Some(
+        types
+            .map(|of| profile.strings().text(of.kind).into_owned() + &profile.strings().text(of.unit))
+            .collect(),
+    )
+}
+
+/// A small generator of numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).unwrap()
+    }
+}
+
+#[test]
+fn damaged_profiles_get_the_same_verdict_and_bytes() {
+    let Some(oracle) = Oracle::build() else {
+        return eprintln!("no go: nothing compared");
+    };
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut requests = Vec::new();
+    for name in [
+        "cpu.pprof",
+        "goroutine.pprof",
+        "block.pprof",
+        "mutex.pprof",
+        "heap.pprof",
+    ] {
+        let whole = unpack(&read(&own.join(name)), &Limits::DEFAULT).unwrap().into_owned();
+        for round in 0..600 {
+            let mut damaged = whole.clone();
+            for _ in 0..=dice.below(3) {
+                let at = dice.below(damaged.len());
+                // Small numbers hit ids, lengths and tags; any byte hits the rest.
+                let byte = if dice.below(2) == 0 {
+                    dice.below(32)
+                } else {
+                    dice.below(256)
+                };
+                match dice.below(4) {
+                    0 => drop(damaged.remove(at)),
+                    1 => damaged.insert(at, u8::try_from(byte).unwrap()),
+                    _ => damaged[at] = u8::try_from(byte).unwrap(),
+                }
+            }
+            if dice.below(8) == 0 {
+                damaged.truncate(dice.below(damaged.len()));
+            }
+            let path = oracle.folder.path().join(format!("{name}-{round}"));
+            fs::write(&path, &damaged).unwrap();
+            for operation in ["write", "compact"] {
+                requests.push(Request {
+                    operation,
+                    sources: vec![path.clone()],
+                });
+            }
+        }
+    }
+    let mut valid = 0;
+    for (request, theirs) in requests.iter().zip(oracle.ask(&requests)) {
+        let bytes = read(&request.sources[0]);
+        let mut checker = Checker::new(Limits::DEFAULT);
+        let checked = checker.feed(&bytes).and_then(|()| checker.finish());
+        match (theirs, ours(request)) {
+            (Ok(theirs), Ok(ours)) => {
+                assert!(theirs == ours, "{} {:?} differ", request.operation, request.sources);
+                // The streaming check refuses one thing more: a profile without sample types.
+                assert!(matches!(checked, Ok(_) | Err(CheckError::NoSampleTypes)), "{checked:?}");
+                valid += 1;
+            }
+            (Err(_), Err(_)) => {}
+            // The differences on purpose.
+            (Ok(_), Err(ours)) if ours.contains("a field has the number 0") => {}
+            (theirs, ours) => {
+                let kept = std::env::temp_dir().join("differs.pb");
+                fs::write(&kept, &bytes).unwrap();
+                let (theirs, ours) = (theirs.map(|bytes| bytes.len()), ours.map(|bytes| bytes.len()));
+                panic!(
+                    "{} {}: google/pprof {theirs:?}, ours {ours:?}",
+                    request.operation,
+                    kept.display()
+                );
+            }
+        }
+    }
+    assert!(valid >= 500, "only {valid} damaged profiles were still valid");
+}
