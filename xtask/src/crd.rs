@@ -113,4 +113,29 @@ mod tests {
         }
         assert!(leaves > 40, "only {leaves} values were looked at");
     }
+
+    #[test]
+    fn failure_24_the_chart_and_the_manifests_give_the_operator_the_same_rights() {
+        let text = |file: &str| std::fs::read_to_string(root().join(file)).expect("a file of the repository");
+        let manifests = text("config/rbac/role.yaml");
+        let [cluster, own]: [Value; 2] = manifests
+            .split("\n---\n")
+            .map(|one| serde_norway::from_str(one).expect("a role"))
+            .collect::<Vec<_>>()
+            .try_into()
+            .expect("two roles");
+
+        let helpers = text("helm/profiling-operator/templates/_helpers.tpl");
+        let (_, rules) = helpers
+            .split_once("define \"profiling-operator.rules\" -}}")
+            .expect("the rules");
+        let (rules, _) = rules.split_once("{{- end }}").expect("the end of the rules");
+        assert_eq!(serde_norway::from_str::<Value>(rules).expect("rules"), cluster["rules"]);
+
+        let chart = text("helm/profiling-operator/templates/rbac.yaml");
+        let (_, leases) = chart.split_once("name: {{ $name }}-leader-election").expect("the role");
+        let (_, rules) = leases.split_once("\nrules:\n").expect("its rules");
+        let (rules, _) = rules.split_once("---").expect("the end of its rules");
+        assert_eq!(serde_norway::from_str::<Value>(rules).expect("rules"), own["rules"]);
+    }
 }
