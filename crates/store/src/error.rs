@@ -197,8 +197,9 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NoAnswer { .. } | Self::TimedOut { .. } | Self::Protocol { .. } | Self::Credentials { .. } => true,
-            // 409 and 412 are races with another writer; the others are the store's own trouble.
-            Self::Status { status, .. } => matches!(status, 408 | 409 | 412 | 429 | 500..=599),
+            // 409 and 412 are races with another writer; the others are the store's own trouble. 501 is what
+            // stores without conditional writes say, and will not change.
+            Self::Status { status, .. } => matches!(status, 408 | 409 | 412 | 429 | 500 | 502..=599),
             Self::Folder { source, .. } => source.kind() != io::ErrorKind::PermissionDenied,
             Self::EndpointNotAllowed { .. }
             | Self::HttpNotAllowed { .. }
@@ -238,4 +239,11 @@ impl StoreError {
             remedy,
         }
     }
+}
+
+/// An error with its causes, for a log line: no error here repeats its source.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    // Errors are three or four deep.
+    let causes = std::iter::successors(Some(error), |one| one.source()).take(8);
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -119,7 +119,7 @@ async fn blocking<T: Send + 'static>(
         })?
 }
 
-/// Temporary file, sync, link, unlink: the link fails if the name is taken, and a reader sees the whole or nothing.
+/// Temporary file, sync, rename: a name that is taken stays what it is, and a reader sees the whole or nothing.
 fn create(target: &Path, source: &Path, bytes: u64, sha256: [u8; 32]) -> Result<Creation, StoreError> {
     let mut body = File::open(source).map_err(StoreError::body(source))?;
     let mut temporary = temporary_beside(target)?;
@@ -146,22 +146,24 @@ fn create(target: &Path, source: &Path, bytes: u64, sha256: [u8; 32]) -> Result<
         .as_file()
         .sync_all()
         .map_err(StoreError::folder("sync", target))?;
-    match fs::hard_link(temporary.path(), target) {
-        Ok(()) => {
+    // By a rename that replaces nothing, or a link where the file system has no such rename.
+    let error = match temporary.persist_noclobber(target) {
+        Ok(_) => {
             sync_parent(target)?;
-            Ok(Creation::There { bytes, sha256 })
+            return Ok(Creation::There { bytes, sha256 });
         }
-        // A folder has no metadata: what has the same bytes is the same capture, or as good as it.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let same = hash_of(target).map_err(StoreError::folder("compare", target))? == sha256;
-            Ok(if same {
-                Creation::There { bytes, sha256 }
-            } else {
-                Creation::Taken
-            })
-        }
-        Err(source) => Err(StoreError::folder("link", target)(source)),
+        Err(failed) => failed.error,
+    };
+    if error.kind() != io::ErrorKind::AlreadyExists {
+        return Err(StoreError::folder("name", target)(error));
     }
+    // A folder has no metadata: what has the same bytes is the same capture, or as good as it.
+    let same = hash_of(target).map_err(StoreError::folder("compare", target))? == sha256;
+    Ok(if same {
+        Creation::There { bytes, sha256 }
+    } else {
+        Creation::Taken
+    })
 }
 
 fn hash_of(path: &Path) -> io::Result<[u8; 32]> {

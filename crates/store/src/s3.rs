@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use planner::CaptureJob;
 use tokio::time::sleep;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::folder::RECORD_BYTES_MAX;
 use crate::newest::Newest;
 use crate::record::parse_hex32;
@@ -97,7 +97,7 @@ impl Bucket {
                     // Without the right to look, the name that only this capture can have is the way out.
                     Ok(Owner::Hidden) if taken && !key.contains(&job.id.to_string()) => return Ok(Creation::Taken),
                     Ok(Owner::Hidden | Owner::Nobody) => {}
-                    Err(error) => tracing::debug!(%key, %error, "cannot look whose object it is"),
+                    Err(error) => tracing::debug!(%key, error = %chain(&error), "cannot look whose object it is"),
                 }
             }
             sleep(attempts.wait_after(error)?).await;
@@ -113,7 +113,7 @@ impl Bucket {
             .key(key)
             .headers(headers)
             .payload(Payload::Bytes(&body));
-        self.ask(&request).await?.done(self)
+        self.ask(&request).await.map(drop)
     }
 
     /// The object of `key`, a record.
@@ -121,7 +121,7 @@ impl Bucket {
         let request = Request::new("get record", Method::GET)
             .key(key)
             .answer_bytes_max(RECORD_BYTES_MAX);
-        Ok(self.ask(&request).await?.expect(StatusCode::OK, self)?.body)
+        Ok(self.ask(&request).await?.body)
     }
 
     /// Shows `newest` the keys that start with `prefix`.
@@ -149,7 +149,7 @@ impl Bucket {
         let request = Request::new("list", Method::GET)
             .query(query)
             .answer_bytes_max(PAGE_BYTES_MAX);
-        ListPage::parse(&self.ask(&request).await?.expect(StatusCode::OK, self)?.body)
+        ListPage::parse(&self.ask(&request).await?.body)
     }
 
     async fn put_new(&self, key: &str, headers: &HeaderMap, body: ProfileBody<'_>) -> Result<(), StoreError> {
@@ -157,7 +157,7 @@ impl Bucket {
             .key(key)
             .headers(headers.clone())
             .payload(Payload::File(body));
-        let Err(error) = self.send(&request).await?.done(self) else {
+        let Err(error) = self.send(&request).await?.granted(self) else {
             return Ok(());
         };
         // The store hashes what it gets: the file is no longer what was checked.
@@ -172,15 +172,13 @@ impl Bucket {
     }
 
     async fn owner(&self, key: &str, job: &CaptureJob, body: &ProfileBody<'_>) -> Result<Owner, StoreError> {
-        let answer = self
-            .ask(&Request::new("look for profile", Method::HEAD).key(key))
-            .await?;
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(Owner::Nobody),
-            StatusCode::FORBIDDEN => return Ok(Owner::Hidden),
-            _ => return Err(answer.refusal(self)),
-        }
+        let request = Request::new("look for profile", Method::HEAD).key(key);
+        let answer = match self.ask(&request).await {
+            Ok(answer) => answer,
+            Err(StoreError::Status { status: 404, .. }) => return Ok(Owner::Nobody),
+            Err(StoreError::Denied { .. }) => return Ok(Owner::Hidden),
+            Err(error) => return Err(error),
+        };
         let fact = |name: &str| answer.headers.get(metadata::header_name(name)?)?.to_str().ok();
         let sha256 = fact("sha256").and_then(parse_hex32);
         let same = fact("captureid") == Some(&job.id.to_string()) || sha256 == Some(body.sha256);
@@ -197,13 +195,12 @@ impl Bucket {
         })
     }
 
-    /// Asks until there is an answer that will not change by asking again.
+    /// Asks until it is granted, or refused in a way that asking again does not change.
     async fn ask(&self, request: &Request<'_>) -> Result<Answer, StoreError> {
         let mut attempts = Attempts::new(self.timing);
         loop {
-            let error = match self.send(request).await {
-                Ok(answer) if answer.is_final() => return Ok(answer),
-                Ok(answer) => answer.refusal(self),
+            let error = match self.send(request).await.and_then(|answer| answer.granted(self)) {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             sleep(attempts.wait_after(error)?).await;

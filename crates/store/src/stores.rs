@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 use planner::{CaptureJob, ProfileType, Scope, StorePolicy, Wall, keys};
 
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::folder::Folder;
 use crate::newest::Newest;
 use crate::record::Record;
@@ -234,7 +234,7 @@ impl Store {
             })
         });
         decoded
-            .inspect_err(|error| tracing::warn!(%key, %error, "capture record cannot be read"))
+            .inspect_err(|error| tracing::warn!(%key, error = %chain(error), "capture record cannot be read"))
             .ok()
     }
 }

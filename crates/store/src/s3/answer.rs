@@ -46,28 +46,13 @@ struct ErrorDocument {
 const MESSAGE_CHARS_MAX: usize = 200;
 
 impl Answer {
-    /// Whether asking again would not change it.
-    pub(super) fn is_final(&self) -> bool {
-        self.status.is_success() || self.status.is_client_error() && !matches!(self.status.as_u16(), 408 | 429)
-    }
-
-    /// This answer, if it has this status.
-    pub(super) fn expect(self, status: StatusCode, bucket: &Bucket) -> Result<Self, StoreError> {
-        if self.status == status {
-            Ok(self)
-        } else {
-            Err(self.refusal(bucket))
-        }
-    }
-
-    /// Whether it confirms a put. Some stores begin a slow answer with 200 and put the error into the body.
-    pub(super) fn done(self, bucket: &Bucket) -> Result<(), StoreError> {
-        let error = self.error();
+    /// This answer, if it grants what was asked. Some stores begin a slow answer with 200 and put an error into it.
+    pub(super) fn granted(self, bucket: &Bucket) -> Result<Self, StoreError> {
         if !self.status.is_success() {
             return Err(self.refusal(bucket));
         }
-        match error {
-            None => Ok(()),
+        match self.error() {
+            None => Ok(self),
             Some(error) => Err(StoreError::Protocol {
                 operation: self.operation,
                 message: format!(
@@ -85,9 +70,12 @@ impl Answer {
         let (operation, code, message) = (self.operation, clean(&error.code), clean(&error.message));
         let status = self.status.as_u16();
         match (status, error.code.as_str()) {
-            (404, "NoSuchBucket") => StoreError::BucketNotFound {
-                bucket: bucket.name.clone(),
-            },
+            // Without a key that could be missing, it is the bucket, whatever the store calls it.
+            (404, code) if code == "NoSuchBucket" || matches!(operation, "list" | "put profile" | "put record") => {
+                StoreError::BucketNotFound {
+                    bucket: bucket.name.clone(),
+                }
+            }
             (300..=399, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
                 let told = self
                     .headers

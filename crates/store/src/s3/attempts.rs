@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_will_not_change_is_not_tried_again() {
-        for refused in [400, 403, 404, 405, 411, 416] {
+        for refused in [400, 403, 404, 405, 411, 416, 501] {
             assert!(attempts().wait_after(status(refused, None)).is_err(), "{refused}");
         }
     }

@@ -9,7 +9,7 @@ use planner::StorePolicy;
 use reqwest::Url;
 
 use super::{Bucket, Timing, credentials};
-use crate::error::StoreError;
+use crate::error::{StoreError, chain};
 use crate::settings::StoreSettings;
 
 /// The shared part.
@@ -88,7 +88,7 @@ impl Clients {
         if let Some(provider) = shared.providers.get(region) {
             return Ok((http, Arc::clone(provider)));
         }
-        let provider = credentials::provider(&self.settings, &http, region)?;
+        let provider = credentials::provider(&self.settings, &http, plain_client(&self.settings)?, region)?;
         if shared.providers.len() >= PROVIDERS_MAX {
             shared.providers.clear();
         }
@@ -178,44 +178,43 @@ fn check_bucket(bucket: &str) -> Result<(), StoreError> {
 }
 
 fn http_client(settings: &StoreSettings) -> Result<reqwest::Client, StoreError> {
-    let failed = |message: String| StoreError::Client { message };
-    // The client panics without one.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        return Err(failed("no TLS provider is installed; main installs ring's".into()));
-    }
-    let builder = || {
-        reqwest::Client::builder()
-            .user_agent(concat!("profiling-operator/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            // Attempts are counted here, and only here.
-            .retry(reqwest::retry::never())
-            .connect_timeout(settings.connect_timeout)
-            .http1_only()
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            // What is stored is what is read: another crate may switch these features on.
-            .no_gzip()
-            .no_brotli()
-            .no_deflate()
-            .no_zstd()
-    };
-    match builder().build() {
+    let failed = |error: reqwest::Error| StoreError::Client { message: chain(&error) };
+    match builder(settings)?.build() {
         Ok(client) => Ok(client),
         // An image without certificate authorities can still talk to a store that is allowed over http.
         Err(error) if settings.allow_http => {
-            tracing::warn!(%error, "no certificate authorities: stores are reached over http only");
-            builder()
-                .tls_certs_only([])
-                .build()
-                .map_err(|error| failed(chain(&error)))
+            tracing::warn!(error = %chain(&error), "no certificate authorities: stores are reached over http only");
+            builder(settings)?.tls_certs_only([]).build().map_err(failed)
         }
-        Err(error) => Err(failed(chain(&error))),
+        Err(error) => Err(failed(error)),
     }
 }
 
-/// An error with its causes: this one says nothing by itself.
-fn chain(error: &dyn std::error::Error) -> String {
-    // Errors are three or four deep.
-    let causes = std::iter::successors(Some(error), |one| one.source()).take(8);
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// A client for the agents that hand out credentials on this machine: no proxy shall see them.
+fn plain_client(settings: &StoreSettings) -> Result<reqwest::Client, StoreError> {
+    let client = builder(settings)?.no_proxy().tls_certs_only([]).build();
+    client.map_err(|error| StoreError::Client { message: chain(&error) })
+}
+
+fn builder(settings: &StoreSettings) -> Result<reqwest::ClientBuilder, StoreError> {
+    // The client panics without one.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        return Err(StoreError::Client {
+            message: "no TLS provider is installed; main installs ring's".into(),
+        });
+    }
+    Ok(reqwest::Client::builder()
+        .user_agent(concat!("profiling-operator/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        // Attempts are counted here, and only here.
+        .retry(reqwest::retry::never())
+        .connect_timeout(settings.connect_timeout)
+        .http1_only()
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        // What is stored is what is read: another crate may switch these features on.
+        .no_gzip()
+        .no_brotli()
+        .no_deflate()
+        .no_zstd())
 }

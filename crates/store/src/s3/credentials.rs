@@ -36,6 +36,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 pub(super) fn provider(
     settings: &StoreSettings,
     http: &reqwest::Client,
+    plain: reqwest::Client,
     region: &str,
 ) -> Result<AwsCredentialProvider, StoreError> {
     let environment = &settings.environment;
@@ -66,7 +67,7 @@ pub(super) fn provider(
         .with_bucket_name("credentials-only")
         .with_region(region)
         .with_retry(retry)
-        .with_http_connector(Connector::new(settings, http));
+        .with_http_connector(Connector::new(settings, http, plain));
     for (name, value) in environment.iter().filter(|(name, _)| !name.ends_with("_REGION")) {
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
             builder = builder.with_config(key, value);
@@ -88,12 +89,14 @@ pub(super) fn provider(
 #[derive(Clone, Debug)]
 struct Connector {
     http: reqwest::Client,
+    /// For what goes out in the clear: never through a proxy.
+    plain: reqwest::Client,
     plain_hosts: Vec<&'static str>,
     plain_origins: Vec<String>,
 }
 
 impl Connector {
-    fn new(settings: &StoreSettings, http: &reqwest::Client) -> Self {
+    fn new(settings: &StoreSettings, http: &reqwest::Client, plain: reqwest::Client) -> Self {
         let instance = settings
             .allow_instance_identity
             .then_some(INSTANCE)
@@ -103,6 +106,7 @@ impl Connector {
         let urls = endpoints.filter_map(|endpoint| Url::parse(endpoint).ok());
         Self {
             http: http.clone(),
+            plain,
             plain_hosts: AGENTS.into_iter().chain(instance).collect(),
             plain_origins: urls.map(|url| url.origin().ascii_serialization()).collect(),
         }
@@ -118,7 +122,9 @@ impl Connector {
     }
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let (parts, body) = HttpService::call(&self.http, request).await?.into_parts();
+        let encrypted = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+        let client = if encrypted { &self.http } else { &self.plain };
+        let (parts, body) = HttpService::call(client, request).await?.into_parts();
         let mut pieces = body.bytes_stream();
         let mut whole = BytesMut::new();
         while let Some(piece) = pieces.next().await {

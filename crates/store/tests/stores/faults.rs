@@ -12,10 +12,10 @@ use crate::server::{Server, policy, read, settings, stores};
 
 const FIRST: &str = "profiles/2026-11-23/cart/20261123-100005-heap.pprof";
 
-fn impatient(address: &str) -> StoreSettings {
+/// Few enough to count.
+fn two_attempts(address: &str) -> StoreSettings {
     StoreSettings {
         attempts_max: 2,
-        stall_timeout: Duration::from_millis(150),
         ..settings(address)
     }
 }
@@ -89,9 +89,11 @@ async fn a_silent_store_costs_its_deadline_and_no_more() {
         [Fault::Silence, Fault::Silence, Fault::Silence, Fault::Silence],
     )
     .await;
-    let store = Stores::new(impatient(&proxy.address))
-        .open(&policy(&proxy.address))
-        .unwrap();
+    let settings = StoreSettings {
+        stall_timeout: Duration::from_millis(150),
+        ..two_attempts(&proxy.address)
+    };
+    let store = Stores::new(settings).open(&policy(&proxy.address)).unwrap();
     let error = store
         .put_profile(&job(1, policy(&proxy.address)), Spooled::of_size(500_000).body())
         .await
@@ -112,7 +114,7 @@ async fn nobody_listening_is_tried_again_and_reported() {
         .local_addr()
         .unwrap()
         .to_string();
-    let store = Stores::new(impatient(&address)).open(&policy(&address)).unwrap();
+    let store = Stores::new(two_attempts(&address)).open(&policy(&address)).unwrap();
     let error = store
         .put_profile(&job(1, policy(&address)), Spooled::new(b"x").body())
         .await
@@ -157,7 +159,7 @@ async fn failure_23_a_conflict_is_settled_by_looking_and_ends() {
         }
     })
     .await;
-    let store = Stores::new(impatient(&server.address))
+    let store = Stores::new(two_attempts(&server.address))
         .open(&policy(&server.address))
         .unwrap();
     let failed = store
@@ -196,7 +198,7 @@ async fn without_the_right_to_look_a_conflict_goes_to_the_name_of_its_own() {
 #[tokio::test]
 async fn a_200_with_an_error_in_it_is_an_error() {
     let server = Scripted::start(|_, _| error("200 OK", "InternalError")).await;
-    let store = Stores::new(impatient(&server.address))
+    let store = Stores::new(two_attempts(&server.address))
         .open(&policy(&server.address))
         .unwrap();
     let failed = store
@@ -208,6 +210,26 @@ async fn a_200_with_an_error_in_it_is_an_error() {
         "{failed}"
     );
     assert_eq!(server.methods(), ["PUT"; 2]);
+}
+
+#[tokio::test]
+async fn a_record_is_written_and_read_past_a_busy_store() {
+    let server = Scripted::start(|number, request| match (number, request.head.starts_with("get")) {
+        (0, _) => error("200 OK", "SlowDown"),
+        (1 | 3, _) => error("503 Slow Down", "SlowDown"),
+        (_, true) => answer(
+            "200 OK",
+            "",
+            "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+        ),
+        _ => answer("200 OK", "", ""),
+    })
+    .await;
+    let store = stores(&server.address).open(&policy(&server.address)).unwrap();
+    let job = job(1, policy(&server.address));
+    store.put_record(&job, &store::Record::started(&job)).await.unwrap();
+    store.probe().await.unwrap();
+    assert_eq!(server.methods(), ["PUT", "PUT", "PUT", "GET", "GET"]);
 }
 
 #[tokio::test]
@@ -237,7 +259,7 @@ async fn failure_14_redirects_are_never_followed() {
 #[tokio::test]
 async fn an_answer_without_end_is_not_read_to_its_end() {
     let server = Scripted::start(|_, _| answer("500 Internal Server Error", "", &"x".repeat(1 << 20))).await;
-    let store = Stores::new(impatient(&server.address))
+    let store = Stores::new(two_attempts(&server.address))
         .open(&policy(&server.address))
         .unwrap();
     let failed = store

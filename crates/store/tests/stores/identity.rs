@@ -128,3 +128,40 @@ async fn failure_14_a_token_service_that_redirects_is_not_followed() {
     assert_eq!(error.reason(), Reason::CredentialsUnavailable, "{error}");
     assert_eq!(elsewhere.seen().len(), 0);
 }
+
+#[tokio::test]
+async fn pod_identity_hands_its_token_to_the_agent() {
+    let server = Server::start().await;
+    let agent = Scripted::start(|_, _| {
+        let keys = format!(r#"{{"AccessKeyId":"{KEY}","SecretAccessKey":"{SECRET}","#);
+        answer(
+            "200 OK",
+            "",
+            &format!(r#"{keys}"Token":"session","Expiration":"2099-01-01T00:00:00Z"}}"#),
+        )
+    })
+    .await;
+    let mut token = tempfile::NamedTempFile::new().unwrap();
+    token.write_all(b"the-token").unwrap();
+    let mut settings = settings(&server.address);
+    settings.allowed_endpoints.push(format!("http://{}", agent.address));
+    settings.environment = Environment::from_pairs([
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            format!("http://{}/v1/credentials", agent.address),
+        ),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            token.path().display().to_string(),
+        ),
+    ]);
+    let store = Stores::new(settings).open(&policy(&server.address)).unwrap();
+    // The real server knows no sessions and says so: the keys arrived, the store refuses them.
+    let error = store.probe().await.unwrap_err();
+    assert_eq!(error.reason(), Reason::StorageDenied, "{error}");
+    let [request] = &agent.seen()[..] else {
+        panic!("{} exchanges", agent.seen().len())
+    };
+    assert!(request.head.starts_with("get /v1/credentials "), "{}", request.head);
+    assert_eq!(request.header("authorization"), Some("the-token"));
+}

@@ -29,37 +29,44 @@ impl Server {
         let program = ensure(Tool::S3).unwrap().join("versitygw");
         let root = TempDir::new().unwrap();
         std::fs::create_dir(root.path().join(BUCKET)).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string();
-        let child = Command::new(program)
-            .args([
-                "--port",
-                &address,
-                "--access",
-                KEY,
-                "--secret",
-                SECRET,
-                "--region",
-                "us-east-1",
-                "posix",
-            ])
-            .arg(root.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self { child, root, address };
-        timeout(Duration::from_secs(20), async {
-            while TcpStream::connect(&server.address).await.is_err() {
-                sleep(Duration::from_millis(20)).await;
+        // Between looking for a free port and using it another test may take it.
+        for _ in 0..5 {
+            let address = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap()
+                .to_string();
+            let mut child = Command::new(&program)
+                .args([
+                    "--port",
+                    &address,
+                    "--access",
+                    KEY,
+                    "--secret",
+                    SECRET,
+                    "--region",
+                    "us-east-1",
+                    "posix",
+                ])
+                .arg(root.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let listens = timeout(Duration::from_secs(30), async {
+                while child.try_wait().unwrap().is_none() {
+                    if TcpStream::connect(&address).await.is_ok() {
+                        return true;
+                    }
+                    sleep(Duration::from_millis(20)).await;
+                }
+                false
+            });
+            if listens.await.expect("versitygw listens or ends within 30 s") && child.try_wait().unwrap().is_none() {
+                return Self { child, root, address };
             }
-        })
-        .await
-        .expect("versitygw listens within 20 s");
-        server
+        }
+        panic!("versitygw ends whenever it is started");
     }
 
     /// Where the bucket's objects lie, as files.
