@@ -24,6 +24,9 @@ const END_DEADLINE: Duration = Duration::from_secs(5);
 pub async fn run(flags: DemoFlags) -> anyhow::Result<()> {
     let (pprof, control) = (free_port()?, free_port()?);
     let mut app = start(&flags.sample_app, pprof, control)?;
+    // Taken out of the child: waiting for a child closes an input that it still holds, and that is the
+    // sign for the application to end.
+    let input = app.stdin.take();
     let told = tell_start(&flags, &app, pprof);
     let recorded = async {
         told?;
@@ -46,6 +49,7 @@ pub async fn run(flags: DemoFlags) -> anyhow::Result<()> {
         .await
     }
     .await;
+    drop(input);
     end(app).await;
     recorded
 }
@@ -57,7 +61,7 @@ fn configuration(pid: u32, port: u16) -> String {
 kind: ProfilingConfig
 metadata: {{name: thresholds}}
 spec:
-  thresholds: {{cpuThresholdPercent: 50, memoryThresholdPercent: 50, checkIntervalSeconds: 10, cooldownSeconds: 20}}
+  thresholds: {{cpuThresholdPercent: 50, memoryThresholdPercent: 50, checkIntervalSeconds: 10, cooldownSeconds: 8}}
   s3Config: {{bucket: threshold}}
   profileTypes: [heap, cpu, goroutine, mutex]
   capture: {{cpuSeconds: 3}}
@@ -117,7 +121,6 @@ async fn answers(port: u16, app: &mut Child) -> anyhow::Result<()> {
 }
 
 async fn end(mut app: Child) {
-    drop(app.stdin.take());
     if tokio::time::timeout(END_DEADLINE, app.wait()).await.is_err()
         && let Err(error) = app.kill().await
     {
@@ -134,7 +137,7 @@ fn tell_start(flags: &DemoFlags, app: &Child, port: u16) -> anyhow::Result<()> {
     let absolute = std::path::absolute(&flags.store).unwrap_or_else(|_| flags.store.clone());
     say(&format!(
         "sample-app runs (process {}, pprof on 127.0.0.1:{port}); it burns CPU, leaks and contends in turns.\n\
-         Captured above 50 % of 1 core or of 256 MiB, at most every 20 s; and on demand, every 15 s.\n\
+         Captured above 50 % of 1 core or of 256 MiB, at most every 8 s; and on demand, every 15 s.\n\
          Profiles go to {}\n",
         app.id().unwrap_or_default(),
         absolute.display()
