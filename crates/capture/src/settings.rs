@@ -39,10 +39,10 @@ impl Default for Settings {
             // the pod may be gone before it answers.
             identify_deadline: Duration::from_secs(5),
             dial_deadline: Duration::from_secs(5),
-            // Go's handlers answer when the profile is collected, which takes milliseconds, and on a
-            // throttled CPU (the very moment of a capture) a hundred times that.
+            // Go's handlers answer when the profile is collected, which takes milliseconds; a throttled CPU,
+            // the very moment of a capture, makes that longer.
             head_deadline: Duration::from_secs(5),
-            // Ten times the longest pause seen from a live program under load.
+            // Twice the head's: a program that was quick enough to begin may be throttled in the middle.
             stall_deadline: Duration::from_secs(10),
             instant_deadline: Duration::from_secs(30),
             window_slack: Duration::from_secs(20),

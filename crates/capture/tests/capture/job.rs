@@ -77,7 +77,7 @@ pub const fn identity(target: TargetId) -> Identity {
     }
 }
 
-/// Takes a set; every set ends, and this one within five minutes or it never will.
+/// Takes a set; every set ends, and this one within fifteen minutes or it never will.
 pub async fn take(job: &CaptureJob, access: &dyn Access, settings: &Settings) -> Results {
     let (sender, mut receiver) = mpsc::channel(1);
     let mut results = Vec::new();
@@ -87,7 +87,7 @@ pub async fn take(job: &CaptureJob, access: &dyn Access, settings: &Settings) ->
         }
     };
     let set = async { tokio::join!(take_set(job, access, settings, sender, pending()), collect) };
-    timeout(Duration::from_secs(300), set).await.expect("the set ends");
+    timeout(Duration::from_secs(900), set).await.expect("the set ends");
     let types: Vec<ProfileType> = results.iter().map(|(one, _)| *one).collect();
     assert_eq!(types, job.types, "every type has one result, in the job's order");
     results
