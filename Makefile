@@ -10,9 +10,8 @@ KUBECTL ?= kubectl
 HELM ?= helm
 export K8S_VERSION
 
-XTASK = cargo run --quiet --package xtask --
-# The cluster's commands need nothing that is generated from the code: without it they compile in seconds.
-CLUSTER = cargo run --quiet --package xtask --no-default-features -- cluster
+# Without what is generated from the code, which only `cargo xtask crd` needs, it compiles in seconds.
+XTASK = cargo run --quiet --package xtask --no-default-features --
 
 .DEFAULT_GOAL := build
 
@@ -69,11 +68,11 @@ soak: ## What takes hours: every test that is marked as a soak
 
 .PHONY: cluster-up
 cluster-up: ## Start a real one-node Kubernetes in a network namespace of its own (root)
-	$(CLUSTER) up
+	$(XTASK) cluster up
 
 .PHONY: cluster-down
 cluster-down: ## Stop it; nothing is left behind
-	$(CLUSTER) down
+	$(XTASK) cluster down
 
 ##@ Ship
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -19,6 +20,18 @@ pub struct Story {
     /// Its namespace, and the name of its bucket.
     pub name: String,
     bucket: PathBuf,
+    _turn: Turn,
+}
+
+/// Stories of one program run side by side, but not beside one that stops what all of them need.
+static STAGE: RwLock<()> = RwLock::new(());
+
+/// Held while a story is told.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the guards are held, not read")]
+enum Turn {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
 }
 
 /// How the sample app is started.
@@ -52,6 +65,16 @@ impl Story {
     /// Makes the story's namespace and bucket, and sees to it that the operator runs. What an earlier run left under this
     /// name is removed first.
     pub fn begin(name: &str) -> Result<Self> {
+        Self::begin_on(Turn::Shared(STAGE.read().unwrap_or_else(PoisonError::into_inner)), name)
+    }
+
+    /// As [`begin`](Self::begin), for a story during which no other of this program runs: it stops the API server, the
+    /// store, metrics or the operator itself.
+    pub fn begin_alone(name: &str) -> Result<Self> {
+        Self::begin_on(Turn::Alone(STAGE.write().unwrap_or_else(PoisonError::into_inner)), name)
+    }
+
+    fn begin_on(turn: Turn, name: &str) -> Result<Self> {
         let cluster = Cluster::from_environment()?;
         operator::install(&cluster)?;
         cluster.kubectl([
@@ -76,6 +99,7 @@ impl Story {
             cluster,
             name: name.to_owned(),
             bucket,
+            _turn: turn,
         })
     }
 

@@ -1,13 +1,12 @@
 //! `make test`: every suite, in the order in which they find mistakes fastest, and one table at the end.
 
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use testkit::process;
 use testkit::tools::{Tool, ensure};
 
-use crate::suite::{Ran, run, table};
+use crate::suite::{self, Ran};
 use crate::{e2e, root, say};
 
 /// Exit code when everything that ran is green but something was left out.
@@ -16,101 +15,127 @@ const LEFT_OUT: u8 = 3;
 /// Go modules of this repository with tests of their own.
 const GO_MODULES: [&str; 2] = ["examples/sample-app", "e2e/hostile"];
 
+/// Fails where a file is not formatted, and names it.
+const GOFMT: &str = r#"files="$(gofmt -l .)" && [ -z "$files" ] || { echo "not formatted: $files"; exit 1; }"#;
+
 /// Runs everything that this machine can run.
 pub(crate) fn everything() -> Result<ExitCode> {
-    let mut ran = static_checks()?;
-    let mut left_out = Vec::new();
-    let root = root()?;
-    ran.push(run(
-        "units",
-        cargo(&root).args(["test", "--workspace", "--exclude", "e2e", "--no-fail-fast"]),
-    )?);
+    let mut results = Results::default();
+    results.check_statically()?;
+    results.cargo("units", &["test", "--workspace", "--exclude", "e2e", "--no-fail-fast"])?;
     for module in GO_MODULES {
-        ran.push(run(
+        results.run(
             module,
             Command::new("go")
                 .args(["test", "-v", "./..."])
-                .current_dir(root.join(module)),
-        )?);
+                .current_dir(root()?.join(module)),
+        )?;
     }
-    if process::is_root() {
-        ran.extend(e2e_results()?);
-    } else {
-        left_out.push((
-            "e2e".to_owned(),
-            "needs root, for network namespaces and a kubelet".to_owned(),
-        ));
-    }
-    say(&table(&ran, &left_out));
-    let failed = ran.iter().any(|suite| suite.counts.failed > 0);
-    let is_ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
-    if failed || (is_ci && !left_out.is_empty()) {
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(if left_out.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(LEFT_OUT)
-    })
+    results.tell_stories()?;
+    Ok(results.verdict())
 }
 
-/// `make vet`: what can be said without running anything of ours.
+/// `make vet`: what can be said without running the product.
 pub(crate) fn vet() -> Result<ExitCode> {
-    let mut ran = static_checks()?;
+    let mut results = Results::default();
+    results.check_statically()?;
     let hygiene = ["test", "--package", "xtask", "--test", "architecture", "--test", "tidy"];
-    ran.push(run("architecture, tidiness", cargo(&root()?).args(hygiene))?);
-    say(&table(&ran, &[]));
-    let failed = ran.iter().any(|suite| suite.counts.failed > 0);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    results.cargo("architecture, tidiness", &hygiene)?;
+    Ok(results.verdict())
 }
 
-fn static_checks() -> Result<Vec<Ran>> {
-    let root = root()?;
-    let mut ran = vec![run("format", cargo(&root).args(["fmt", "--all", "--check"]))?];
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    ran.push(run("clippy", cargo(&root).args(clippy))?);
-    let deny = ensure(Tool::CargoDeny)?.join("cargo-deny");
-    let checks = ["--log-level", "error", "check", "bans", "licenses", "sources"];
-    ran.push(run(
-        "licences, bans, sources",
-        Command::new(deny).args(checks).current_dir(&root),
-    )?);
-    ran.push(run(
-        "generated files",
-        cargo(&root).args(["run", "--quiet", "--package", "xtask", "--", "crd", "--check"]),
-    )?);
-    for module in GO_MODULES {
-        let unformatted = r#"files="$(gofmt -l .)" && [ -z "$files" ] || { echo "not formatted: $files"; exit 1; }"#;
-        let check = format!("{unformatted} && go vet ./...");
-        ran.push(run(
-            &format!("vet {module}"),
-            Command::new("sh").args(["-c", &check]).current_dir(root.join(module)),
-        )?);
+/// What ran, and what could not and why.
+#[derive(Debug, Default)]
+struct Results {
+    ran: Vec<Ran>,
+    left_out: Vec<(String, String)>,
+}
+
+impl Results {
+    fn run(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        say(&format!("== {name}"));
+        self.ran.push(suite::run(name, command)?);
+        Ok(())
     }
-    Ok(ran)
-}
 
-/// An end-to-end suite that cannot even start is a failure like another: the table must still be shown.
-fn e2e_results() -> Result<Vec<Ran>> {
-    match e2e::run(&e2e::Flags::default()) {
-        Ok(ran) => Ok(ran),
-        Err(error) => {
-            say(&format!("error: {error:#}"));
-            Ok(vec![run("e2e", &mut Command::new("false"))?])
+    fn cargo(&mut self, name: &str, arguments: &[&str]) -> Result<()> {
+        self.run(name, Command::new("cargo").args(arguments).current_dir(root()?))
+    }
+
+    fn leave_out(&mut self, name: &str, why: &str) {
+        self.left_out.push((name.to_owned(), why.to_owned()));
+    }
+
+    fn check_statically(&mut self) -> Result<()> {
+        self.cargo("format", &["fmt", "--all", "--check"])?;
+        self.cargo(
+            "clippy",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        )?;
+        self.check_licences()?;
+        self.cargo(
+            "generated files",
+            &["run", "--quiet", "--package", "xtask", "--", "crd", "--check"],
+        )?;
+        for module in GO_MODULES {
+            let check = format!("{GOFMT} && go vet ./...");
+            let mut sh = Command::new("sh");
+            self.run(
+                &format!("vet {module}"),
+                sh.args(["-c", &check]).current_dir(root()?.join(module)),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_licences(&mut self) -> Result<()> {
+        const NAME: &str = "licences, bans, sources";
+        let checks = ["--log-level", "error", "check", "bans", "licenses", "sources"];
+        match ensure(Tool::CargoDeny) {
+            Ok(bin) => self.run(
+                NAME,
+                Command::new(bin.join("cargo-deny")).args(checks).current_dir(root()?),
+            ),
+            Err(error) => {
+                self.leave_out(NAME, &format!("cargo-deny cannot be built: {error:#}"));
+                Ok(())
+            }
         }
     }
-}
 
-fn cargo(root: &Path) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(root);
-    command
+    /// A suite that cannot even start is a failure like another: the table is still shown.
+    fn tell_stories(&mut self) -> Result<()> {
+        if !process::is_root() {
+            self.leave_out("e2e", "needs root, for network namespaces and a kubelet");
+            return Ok(());
+        }
+        match e2e::run(&e2e::Flags::default()) {
+            Ok(ran) => self.ran.extend(ran),
+            Err(error) => {
+                say(&format!("error: {error:#}"));
+                self.run("e2e", &mut Command::new("false"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the table and gives the exit code. In CI, something left out is a failure.
+    fn verdict(&self) -> ExitCode {
+        say(&suite::table(&self.ran, &self.left_out));
+        let failed = self.ran.iter().any(|suite| suite.counts.failed > 0);
+        let is_ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
+        match (failed, self.left_out.is_empty()) {
+            (false, true) => ExitCode::SUCCESS,
+            (false, false) if !is_ci => ExitCode::from(LEFT_OUT),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }

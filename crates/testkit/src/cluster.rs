@@ -192,7 +192,8 @@ impl Cluster {
         command
     }
 
-    /// Runs kubectl as administrator; an exit code other than 0 is an error with what it said.
+    /// Runs kubectl as administrator; an exit code other than 0 is an error with what it said. Every request has 30 s;
+    /// what waits longer, such as `rollout status`, also says `--request-timeout`.
     pub fn kubectl<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Output> {
         process::run(self.kubectl_command().args(arguments))
     }
@@ -224,6 +225,14 @@ impl Cluster {
                 .chain([archive.as_os_str()]),
         )
         .map(drop)
+    }
+
+    /// Waits until the API server serves and the node is ready, as after a restart.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        wait_until("the API server's readiness", READY_DEADLINE, || {
+            self.kubectl(["get", "--raw", "/readyz"]).map(Some)
+        })?;
+        self.wait_for_node()
     }
 
     /// Waits until metrics.k8s.io answers with this node: 10 to 30 s after the start.
