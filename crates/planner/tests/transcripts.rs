@@ -14,6 +14,12 @@
 //! at 10:00:01 usage team-a/web-1 cpu=91%
 //!     capture team-a/web-1 for team-a/web because cpu 910 > 800 of limit: heap goroutine mutex cpu
 //! ```
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in what its tests share"
+)]
 
 #[path = "transcripts_player/player.rs"]
 mod transcript;

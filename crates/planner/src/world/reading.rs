@@ -149,6 +149,10 @@ fn permille(facts: &ContainerFacts, resource: Resource, value: u64) -> Option<(u
     let (whole, basis) = usable(limit)
         .map(|one| (one, Basis::Limit))
         .or_else(|| usable(request).map(|one| (one, Basis::Request)))?;
-    let permille = u128::from(value) * 1_000 / (u128::from(whole) * unit);
+    // Nearly all values fit into 64 bits, where a division is several times faster.
+    let permille = match (value.checked_mul(1_000), whole.checked_mul(unit)) {
+        (Some(value), Some(whole)) => u128::from(value / whole),
+        (_, _) => u128::from(value) * 1_000 / (u128::from(whole) * u128::from(unit)),
+    };
     Some((u32::try_from(permille).unwrap_or(u32::MAX), basis))
 }

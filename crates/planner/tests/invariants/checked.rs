@@ -14,32 +14,32 @@ const WALL: i64 = 1_772_323_200_000;
 
 /// A world and what is known of it from outside.
 #[derive(Clone)]
-pub struct Checked {
-    pub world: World,
-    pub settings: Settings,
-    pub mono: u64,
-    pub leader: bool,
-    pub configs: BTreeMap<ConfigId, ConfigFacts>,
-    pub targets: BTreeMap<TargetId, TargetFacts>,
+pub(crate) struct Checked {
+    pub(crate) world: World,
+    pub(crate) settings: Settings,
+    pub(crate) mono: u64,
+    pub(crate) leader: bool,
+    pub(crate) configs: BTreeMap<ConfigId, ConfigFacts>,
+    pub(crate) targets: BTreeMap<TargetId, TargetFacts>,
     /// Lists that were asked for and not answered.
-    pub lists: BTreeMap<SampleId, (SampleScope, u64)>,
-    pub running: BTreeMap<CaptureId, CaptureJob>,
-    pub cancelled: BTreeSet<CaptureId>,
+    pub(crate) lists: BTreeMap<SampleId, (SampleScope, u64)>,
+    pub(crate) running: BTreeMap<CaptureId, CaptureJob>,
+    pub(crate) cancelled: BTreeSet<CaptureId>,
     /// Configs whose past was asked for.
-    pub restores: BTreeSet<ConfigId>,
+    pub(crate) restores: BTreeSet<ConfigId>,
     /// The store: what a restart can read.
-    pub records: BTreeMap<CaptureId, (ConfigId, PastCapture)>,
+    pub(crate) records: BTreeMap<CaptureId, (ConfigId, PastCapture)>,
     /// From when on each pair may be captured again by a threshold.
-    pub last_stored: BTreeMap<(ConfigId, TargetId), u64>,
-    pub last_on_demand: BTreeMap<(ConfigId, TargetId), u64>,
+    pub(crate) last_stored: BTreeMap<(ConfigId, TargetId), u64>,
+    pub(crate) last_on_demand: BTreeMap<(ConfigId, TargetId), u64>,
     /// Configs of a new process whose past did not come yet: they go on without it after a while.
-    pub unrestored: BTreeSet<ConfigId>,
-    pub starts: Vec<u64>,
-    pub captured: BTreeMap<(ConfigId, TargetId), u64>,
+    pub(crate) unrestored: BTreeSet<ConfigId>,
+    pub(crate) starts: Vec<u64>,
+    pub(crate) captured: BTreeMap<(ConfigId, TargetId), u64>,
 }
 
 impl Checked {
-    pub fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self {
             world: World::new(settings),
             settings,
@@ -60,7 +60,7 @@ impl Checked {
         }
     }
 
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now {
             mono: Mono(self.mono),
             wall: Wall(WALL + i64::try_from(self.mono).unwrap()),
@@ -68,7 +68,7 @@ impl Checked {
     }
 
     /// Steps the world and checks everything it wants.
-    pub fn step(&mut self, event: Event) -> Vec<Command> {
+    pub(crate) fn step(&mut self, event: Event) -> Vec<Command> {
         let commands = self.world.step(self.now(), event);
         for command in &commands {
             self.check(command);
@@ -247,7 +247,7 @@ impl Checked {
         self.records.insert(job.id, (job.config, past));
     }
 
-    pub fn apply_config(&mut self, facts: ConfigFacts) -> Vec<Command> {
+    pub(crate) fn apply_config(&mut self, facts: ConfigFacts) -> Vec<Command> {
         let before = self.configs.insert(facts.id, facts.clone());
         let interval = |facts: &ConfigFacts| facts.policy.as_ref().ok().and_then(|policy| policy.on_demand);
         // A changed interval starts over from the same captures; the older, longer one binds no more.
@@ -257,14 +257,14 @@ impl Checked {
         self.step(Event::ConfigApplied(Box::new(facts)))
     }
 
-    pub fn remove_config(&mut self, id: ConfigId) -> Vec<Command> {
+    pub(crate) fn remove_config(&mut self, id: ConfigId) -> Vec<Command> {
         self.configs.remove(&id);
         self.last_stored.retain(|(config, _), _| *config != id);
         self.last_on_demand.retain(|(config, _), _| *config != id);
         self.step(Event::ConfigRemoved(id))
     }
 
-    pub fn apply_target(&mut self, facts: TargetFacts) -> Vec<Command> {
+    pub(crate) fn apply_target(&mut self, facts: TargetFacts) -> Vec<Command> {
         if !facts.opted_in {
             self.forget_target(facts.id);
         }
@@ -272,7 +272,7 @@ impl Checked {
         self.step(Event::TargetApplied(Box::new(facts)))
     }
 
-    pub fn remove_target(&mut self, id: TargetId) -> Vec<Command> {
+    pub(crate) fn remove_target(&mut self, id: TargetId) -> Vec<Command> {
         self.targets.remove(&id);
         self.forget_target(id);
         self.step(Event::TargetRemoved(id))
@@ -283,7 +283,7 @@ impl Checked {
         self.last_on_demand.retain(|(_, target), _| *target != id);
     }
 
-    pub fn lead(&mut self, leader: bool) -> Vec<Command> {
+    pub(crate) fn lead(&mut self, leader: bool) -> Vec<Command> {
         // What is told in the step in which it ends is told by nobody.
         self.leader = leader;
         if !leader {
@@ -301,7 +301,7 @@ impl Checked {
     }
 
     /// Everything once more as it is: to be without any effect.
-    pub fn resync(&mut self) {
+    pub(crate) fn resync(&mut self) {
         for facts in self.configs.clone().into_values() {
             assert_eq!(
                 self.step(Event::ConfigApplied(Box::new(facts))),
@@ -319,7 +319,7 @@ impl Checked {
     }
 
     /// A full list of all targets.
-    pub fn relist(&mut self) -> Vec<Command> {
+    pub(crate) fn relist(&mut self) -> Vec<Command> {
         let mut commands = self.step(Event::RelistStarted(Relisted::Targets));
         for facts in self.targets.clone().into_values() {
             commands.extend(self.step(Event::TargetApplied(Box::new(facts))));
@@ -329,7 +329,7 @@ impl Checked {
     }
 
     /// Answers the oldest list: every target that it covers uses so many percent of its limits.
-    pub fn answer(&mut self, percent: impl Fn(&TargetFacts) -> Option<(u64, u64)>) -> Vec<Command> {
+    pub(crate) fn answer(&mut self, percent: impl Fn(&TargetFacts) -> Option<(u64, u64)>) -> Vec<Command> {
         let Some((id, (scope, _))) = self.lists.pop_first() else {
             return Vec::new();
         };
@@ -346,7 +346,7 @@ impl Checked {
         self.step(Event::Usage(UsageSample { request: id, targets }))
     }
 
-    pub fn fail_list(&mut self) -> Vec<Command> {
+    pub(crate) fn fail_list(&mut self) -> Vec<Command> {
         let Some((request, _)) = self.lists.pop_first() else {
             return Vec::new();
         };
@@ -357,7 +357,7 @@ impl Checked {
     }
 
     /// Ends the `nth` capture under way. `stored` says which of its types were.
-    pub fn finish(&mut self, nth: usize, stored: impl Fn(ProfileType) -> bool, reason: Reason) -> Vec<Command> {
+    pub(crate) fn finish(&mut self, nth: usize, stored: impl Fn(ProfileType) -> bool, reason: Reason) -> Vec<Command> {
         let Some(id) = self.running.keys().nth(nth).copied() else {
             return Vec::new();
         };
@@ -404,7 +404,7 @@ impl Checked {
     }
 
     /// Answers a request for the past from the records.
-    pub fn restore(&mut self) -> Vec<Command> {
+    pub(crate) fn restore(&mut self) -> Vec<Command> {
         let Some(config) = self.restores.pop_first() else {
             return Vec::new();
         };
@@ -419,7 +419,7 @@ impl Checked {
     }
 
     /// The process dies and another one starts with what the API server and the store have.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         self.world = World::new(self.settings);
         self.lists.clear();
         self.restores.clear();
@@ -459,7 +459,12 @@ fn usage(target: &TargetFacts, taken_at: Wall, cpu: u64, memory: u64) -> TargetU
 }
 
 /// A config with both modes as wanted.
-pub fn config(number: u128, namespace: &str, threshold: Option<ThresholdPolicy>, every: Option<u32>) -> ConfigFacts {
+pub(crate) fn config(
+    number: u128,
+    namespace: &str,
+    threshold: Option<ThresholdPolicy>,
+    every: Option<u32>,
+) -> ConfigFacts {
     ConfigFacts {
         id: ConfigId(number),
         namespace: namespace.into(),
@@ -486,7 +491,7 @@ pub fn config(number: u128, namespace: &str, threshold: Option<ThresholdPolicy>,
     }
 }
 
-pub const THRESHOLD: ThresholdPolicy = ThresholdPolicy {
+pub(crate) const THRESHOLD: ThresholdPolicy = ThresholdPolicy {
     cpu_percent: 80,
     memory_percent: 90,
     check_interval_seconds: 30,
@@ -494,7 +499,7 @@ pub const THRESHOLD: ThresholdPolicy = ThresholdPolicy {
 };
 
 /// A target that runs and opted in.
-pub fn target(number: u128, namespace: &str, node: &str) -> TargetFacts {
+pub(crate) fn target(number: u128, namespace: &str, node: &str) -> TargetFacts {
     TargetFacts {
         id: TargetId(number),
         namespace: namespace.into(),

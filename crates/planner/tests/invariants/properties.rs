@@ -209,7 +209,7 @@ fn play(world: &mut Checked, act: &Act) -> Vec<Command> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// One capture per target, budgets, cooldowns, intervals, opt-in, leadership: see `Checked`.
     #[test]

@@ -15,7 +15,7 @@ use planner::{
 const DAY: i64 = 1_772_323_200_000;
 
 /// Plays all events and returns the transcript as it should read.
-pub fn play(written: &str) -> String {
+pub(crate) fn play(written: &str) -> String {
     let mut player = Player::default();
     for line in written.lines() {
         if line.starts_with(' ') {
@@ -324,7 +324,7 @@ impl Player {
             .get("containers")
             .unwrap_or("main:1000:1000")
             .split(',')
-            .map(|one| container(one))
+            .map(container)
             .collect();
         if let Some(port) = words.get("port-of") {
             for one in &mut containers {
@@ -808,7 +808,7 @@ fn millis(time: &str) -> u64 {
 
 fn clock(millis: u64) -> String {
     let seconds = millis / 1_000;
-    let fraction = if millis % 1_000 == 0 {
+    let fraction = if millis.is_multiple_of(1_000) {
         String::new()
     } else {
         format!(".{:03}", millis % 1_000)
