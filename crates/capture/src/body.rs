@@ -62,6 +62,9 @@ pub(crate) async fn receive(
         return Err(bounds.too_large(&format!("announces {bytes} bytes, more")));
     }
     let framing = framing(&response, announced_bytes);
+    if framing == Framing::UntilClose {
+        expected.may_end_with_connection()?;
+    }
     let mut body = response.into_body();
     let mut spool = spool::Spool::create(&bounds.settings.spool_folder).await?;
     let mut proof = expected.start();

@@ -26,9 +26,14 @@ use crate::settings::Settings;
 /// asking longer would hold up the set for little; three questions over seconds catch short ones.
 const BUSY_TRIES: u32 = 3;
 
-/// Tunnels in a row that may fail before the rest of the set is given up: what does not answer twice will
-/// not for the other seven types, and each tunnel costs the API server an upgrade.
-const FAILED_DIALS_MAX: u32 = 2;
+/// Connections in a row that may fail, with the lookup before them, until the rest of the set is given up:
+/// what does not answer twice will not for the other seven types, and each tunnel costs the API server an
+/// upgrade.
+const FAILED_CONNECTS_MAX: u32 = 2;
+
+/// How long after a question on a kept connection the news may come that it was closed before: a round trip
+/// through API server and kubelet, generously.
+const CLOSED_IDLE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Takes the types of the job in its order. The result of every type is sent as soon as it is there, each
 /// type exactly once; nothing waits for the set, because the target may be dead in ten seconds.
@@ -76,7 +81,7 @@ struct Set<'a> {
     line: Option<Line>,
     /// Restarts of the target when the first connection was opened.
     restarts: Option<u32>,
-    failed_dials: u32,
+    failed_connects: u32,
     /// Why nothing more can come of this target.
     over: Option<Failure>,
 }
@@ -91,7 +96,7 @@ impl<'a> Set<'a> {
             started,
             line: None,
             restarts: None,
-            failed_dials: 0,
+            failed_connects: 0,
             over: None,
         }
     }
@@ -119,7 +124,7 @@ impl<'a> Set<'a> {
 
     /// What a failure means for the types that come after.
     fn note(&mut self, failure: &Failure) {
-        if ends_set(failure.reason) || self.failed_dials >= FAILED_DIALS_MAX {
+        if ends_set(failure.reason) || self.failed_connects >= FAILED_CONNECTS_MAX {
             self.over = Some(failure.clone());
         }
     }
@@ -191,8 +196,10 @@ impl<'a> Set<'a> {
         if let Some(mut line) = self.line.take() {
             let bounds = self.bounds(profile_type);
             match ask_on(&mut line.exchange, self.job, question, &bounds).await {
-                // The server may have closed the idle connection just as the question left.
-                Err(failure) if failure.reason == Reason::TunnelBroken => {}
+                // The server may have closed the idle connection just as the question left. Later than that
+                // the question has reached it, and asking again would profile the program twice.
+                Err(failure)
+                    if failure.reason == Reason::TunnelBroken && bounds.asked_at.elapsed() < CLOSED_IDLE_WITHIN => {}
                 Err(failure) => return Err(failure),
                 Ok(response) => return Ok((line, bounds, response)),
             }
@@ -268,12 +275,16 @@ fn ends_set(reason: Reason) -> bool {
 // window a target can be replaced behind something on the way that reconnects.
 impl Set<'_> {
     async fn connect(&mut self) -> Result<Line, Failure> {
+        let connected = self.try_to_connect().await;
+        self.failed_connects = if connected.is_ok() { 0 } else { self.failed_connects + 1 };
+        connected
+    }
+
+    async fn try_to_connect(&mut self) -> Result<Line, Failure> {
         let identity = identify(self.access, self.job, self.settings).await?;
         self.look_at(identity)?;
         let dialled = timeout(self.settings.dial_deadline, self.access.dial(self.job)).await;
-        let tunnel = dialled.unwrap_or_else(|_| Err(no_tunnel_in_time(self.job, self.settings.dial_deadline)));
-        let tunnel = tunnel.inspect_err(|_| self.failed_dials += 1)?;
-        self.failed_dials = 0;
+        let tunnel = dialled.unwrap_or_else(|_| Err(no_tunnel_in_time(self.job, self.settings.dial_deadline)))?;
         Ok(Line {
             exchange: Exchange::open(tunnel).await?,
             confirmed: false,

@@ -8,6 +8,7 @@
 #![expect(unreachable_pub, reason = "a test has no public items")]
 #![expect(dead_code, reason = "what the tests share is more than this one uses")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use capture::access::Kube;
@@ -17,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::cluster::{Cluster, Frame, Reply};
-use crate::job::{files_in, job, reasons, settings, steady, take};
+use crate::job::{files_in, hurried, job, reasons, settings, steady, take, until_files_in};
 use crate::pprof::heap;
 use crate::server::{Server, Step, head};
 
@@ -70,8 +71,17 @@ impl Targets {
     }
 
     /// Fails in every way, several times at once.
-    async fn fail(&self, settings: &capture::Settings) {
+    async fn fail(&self, folder: &Path) {
         let access = steady();
+        // Those that wait for a deadline, and those that must not meet one.
+        let (ample, hurried) = (settings(folder), hurried(folder));
+        let settings_for = |reason| {
+            if reason == Reason::TunnelBroken {
+                &ample
+            } else {
+                &hurried
+            }
+        };
         let types = [ProfileType::Heap];
         let one_of_each = async || {
             let direct = [
@@ -80,13 +90,13 @@ impl Targets {
             ];
             for (port, reason) in direct {
                 assert_eq!(
-                    reasons(&take(&job(port, &types), &access, settings).await),
+                    reasons(&take(&job(port, &types), &access, settings_for(reason)).await),
                     [Some(reason)]
                 );
             }
             for (_, access, reason) in &self.tunnels {
                 assert_eq!(
-                    reasons(&take(&job(PORT, &types), access, settings).await),
+                    reasons(&take(&job(PORT, &types), access, settings_for(*reason)).await),
                     [Some(*reason)]
                 );
             }
@@ -121,17 +131,14 @@ async fn until_at_most(most: (usize, usize)) {
 #[tokio::test]
 async fn failure_12_captures_that_fail_leave_no_descriptor_and_no_task() {
     let folder = tempfile::tempdir().unwrap();
-    let mut settings = settings(folder.path());
-    settings.dial_deadline = Duration::from_millis(300);
-    settings.stall_deadline = Duration::from_millis(300);
     let idle = held();
     let targets = Targets::start().await;
     // What clients keep for the next call: for each of the three clusters a connection per capture, which is
     // two descriptors and two tasks here, and the task of the client itself. Listeners and their tasks: five each.
     let kept = (3 * 2 * AT_ONCE + 5, 3 * (2 * AT_ONCE + 1) + 5);
     for _ in 0..4 {
-        targets.fail(&settings).await;
-        assert_eq!(files_in(folder.path()), 0);
+        targets.fail(folder.path()).await;
+        until_files_in(folder.path(), 0).await;
         until_at_most((idle.0 + kept.0, idle.1 + kept.1)).await;
     }
     // And nothing at all once clients and servers are gone.

@@ -13,6 +13,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use ::kube::Client;
 use ::kube::client::Body;
@@ -23,6 +24,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use planner::{CaptureJob, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::Error as SocketError;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -43,6 +45,10 @@ const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 /// Largest message sent; requests are shorter than one of them.
 const WRITE_BYTES_MAX: usize = 16 << 10;
+
+/// Time from one ping to the next while nothing comes. A CPU profile is silent for its window of up to 120 s;
+/// load balancers before API servers forget a connection after as little as 60 s.
+const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// Opens a tunnel to the job's port.
 pub(super) async fn open(client: &Client, job: &CaptureJob) -> Result<Tunnel, Failure> {
@@ -136,18 +142,22 @@ struct PortForward<S> {
     answered: bool,
     /// What came and was not read yet.
     unread: Bytes,
+    ping: Interval,
     /// How it ended. Once it has, nothing is read from the socket any more.
     end: Option<Result<(), TunnelFault>>,
 }
 
 impl<S> PortForward<S> {
-    const fn new(socket: WebSocketStream<S>, port: u16) -> Self {
+    fn new(socket: WebSocketStream<S>, port: u16) -> Self {
+        let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             socket,
             port,
             announced: [false; 2],
             answered: false,
             unread: Bytes::new(),
+            ping,
             end: None,
         }
     }
@@ -240,6 +250,21 @@ fn broken(error: &SocketError) -> TunnelFault {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> PortForward<S> {
+    /// Sends a ping, unless something else is still on its way out, which serves as well.
+    fn send_ping(&mut self, context: &mut Context<'_>) -> Result<(), SocketError> {
+        let mut socket = Pin::new(&mut self.socket);
+        if let Poll::Ready(room) = socket.as_mut().poll_ready(context) {
+            room?;
+            socket.as_mut().start_send(Message::Ping(Bytes::new()))?;
+            if let Poll::Ready(sent) = socket.poll_flush(context) {
+                sent?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for PortForward<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
@@ -256,10 +281,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for PortForward<S> {
                 Some(Ok(())) => return Poll::Ready(Ok(())),
                 Some(Err(fault)) => return Poll::Ready(Err(io::Error::other(fault.clone()))),
             }
-            let accepted = match ready!(Pin::new(&mut this.socket).poll_next(context)) {
-                Some(Ok(message)) => this.accept(message),
-                Some(Err(error)) => Err(broken(&error)),
-                None => Err(broken(&SocketError::ConnectionClosed)),
+            let accepted = match Pin::new(&mut this.socket).poll_next(context) {
+                Poll::Ready(Some(Ok(message))) => this.accept(message),
+                Poll::Ready(Some(Err(error))) => Err(broken(&error)),
+                Poll::Ready(None) => Err(broken(&SocketError::ConnectionClosed)),
+                Poll::Pending => {
+                    ready!(this.ping.poll_tick(context));
+                    this.send_ping(context).map_err(|error| broken(&error))
+                }
             };
             if let Err(fault) = accepted {
                 this.end = Some(Err(fault));
@@ -294,5 +323,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PortForward<S> {
     /// answer. Dropping the tunnel closes it.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_tunnel_is_kept_open_with_pings() {
+        let (near, far) = tokio::io::duplex(1 << 10);
+        let near = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+        let mut far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        let mut tunnel = PortForward::new(near, 6060);
+        let started = Instant::now();
+        let mut byte = [0];
+        let reading = async { tunnel.read(&mut byte).await };
+        let pings = async {
+            for _ in 0..3 {
+                let message = far.next().await.unwrap().unwrap();
+                assert!(message.is_ping(), "{message:?}");
+            }
+            started.elapsed()
+        };
+        tokio::select! {
+            read = reading => panic!("nothing was sent, and {read:?} was read"),
+            took = pings => assert_eq!(took, 3 * PING_EVERY),
+        }
     }
 }

@@ -35,6 +35,15 @@ enum Check {
 }
 
 impl Expected {
+    /// # Errors
+    /// When a body of this format that ends with its connection cannot be told from one that was cut off.
+    pub(crate) fn may_end_with_connection(&self) -> Result<(), Failure> {
+        match self.profile_type.format() {
+            Format::Pprof => Ok(()),
+            Format::GoTrace => Err(end_unknown()),
+        }
+    }
+
     pub(crate) fn start(&self) -> Proof {
         let check = match self.profile_type.format() {
             Format::Pprof => Check::Pprof(Box::new(Checker::new(Limits::default()))),
@@ -71,9 +80,8 @@ impl Proof {
     /// The body is at its end; `is_announced` says whether the framing said so as well.
     pub(crate) fn finish(self, is_announced: bool) -> Result<Option<Summary>, Failure> {
         match self.check {
-            Check::Trace { head } if head != go::TRACE_MAGIC => Err(not_a_trace(&head)),
-            Check::Trace { .. } if is_announced => Ok(None),
-            Check::Trace { .. } => Err(end_unknown()),
+            Check::Trace { head } if head == go::TRACE_MAGIC => Ok(None),
+            Check::Trace { head } => Err(not_a_trace(&head)),
             Check::Pprof(checker) => {
                 let summary = checker.finish().map_err(|error| not_a_profile(&error))?;
                 // A profile that is not compressed has no end of its own: cut off between two of its fields it

@@ -87,8 +87,7 @@ async fn go(folder: &Path, arguments: &[&str]) -> std::io::Result<bool> {
 async fn a_real_go_program_is_captured_in_every_type() {
     let Some(program) = Program::start().await else { return };
     let folder = tempfile::tempdir().unwrap();
-    let mut settings = settings(folder.path());
-    settings.head_deadline = Duration::from_secs(5);
+    let settings = settings(folder.path());
     let cluster = Cluster::with_tunnel(Reply::Forward(program.port)).await;
     let mut job = job(program.port, &ProfileType::ALL);
     job.body_bytes_max = 64 << 20;
@@ -118,7 +117,6 @@ async fn failure_10_two_profilers_of_one_go_program_both_have_their_turn() {
     let Some(program) = Program::start().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(folder.path());
-    settings.head_deadline = Duration::from_secs(5);
     settings.busy_wait = Duration::from_secs(1);
     let types = [ProfileType::Heap, ProfileType::Cpu];
     let (job, access) = (job(program.port, &types), steady());

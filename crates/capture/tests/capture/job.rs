@@ -48,19 +48,44 @@ pub fn job(port: u16, types: &[ProfileType]) -> CaptureJob {
     }
 }
 
-/// Deadlines short enough for a test that waits for them.
+/// Deadlines that a loaded machine keeps, for tests that do not wait for one.
 pub fn settings(folder: &Path) -> Settings {
+    let ample = Duration::from_secs(60);
     Settings {
         spool_folder: folder.to_owned(),
-        identify_deadline: Duration::from_secs(2),
-        dial_deadline: Duration::from_secs(2),
-        head_deadline: Duration::from_millis(700),
-        stall_deadline: Duration::from_millis(700),
-        instant_deadline: Duration::from_secs(2),
-        window_slack: Duration::from_secs(2),
+        identify_deadline: ample,
+        dial_deadline: ample,
+        head_deadline: ample,
+        stall_deadline: ample,
+        instant_deadline: ample,
+        window_slack: ample,
         busy_wait: Duration::from_millis(1),
         ..Settings::default()
     }
+}
+
+/// Deadlines for tests that wait for one.
+pub fn hurried(folder: &Path) -> Settings {
+    Settings {
+        identify_deadline: Duration::from_millis(500),
+        dial_deadline: Duration::from_millis(500),
+        head_deadline: Duration::from_millis(500),
+        stall_deadline: Duration::from_millis(500),
+        instant_deadline: Duration::from_secs(2),
+        ..settings(folder)
+    }
+}
+
+/// Waits until so many files are in a folder: one whose creation was on its way when a capture was ended is
+/// deleted as soon as it is there.
+pub async fn until_files_in(folder: &Path, count: usize) {
+    let settled = async {
+        while files_in(folder) != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    let is_settled = timeout(Duration::from_secs(20), settled).await.is_ok();
+    assert!(is_settled, "{} files are there, not {count}", files_in(folder));
 }
 
 /// An access whose target never changes.
@@ -95,11 +120,20 @@ pub async fn take(job: &CaptureJob, access: &dyn Access, settings: &Settings) ->
 
 /// Takes one type at a port; the folder of its file comes with it.
 pub async fn take_one(port: u16, profile_type: ProfileType) -> Result<(Artifact, TempDir), Failure> {
+    take_one_with(settings, port, profile_type).await
+}
+
+/// The same with other deadlines.
+pub async fn take_one_with(
+    settings: fn(&Path) -> Settings,
+    port: u16,
+    profile_type: ProfileType,
+) -> Result<(Artifact, TempDir), Failure> {
     let folder = tempfile::tempdir().unwrap();
     let mut results = take(&job(port, &[profile_type]), &steady(), &settings(folder.path())).await;
     let (_, result) = results.remove(0);
     if result.is_err() {
-        assert_eq!(files_in(folder.path()), 0, "no file is left of a failure");
+        until_files_in(folder.path(), 0).await;
     }
     result.map(|artifact| (artifact, folder))
 }
