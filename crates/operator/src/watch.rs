@@ -8,10 +8,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::io::{AsyncBufReadExt, AsyncReadExt};
 use http::Request;
+use http::header::{ACCEPT_ENCODING, HeaderValue};
 use kube::Client;
-use kube::core::{Status, WatchEvent};
+use kube::core::Status;
 use planner::{Event, Relisted};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +33,8 @@ const START_DEADLINE: Duration = Duration::from_secs(15);
 const WATCH_SECONDS: u32 = 290;
 /// A living watch brings a bookmark about every minute: two were missed.
 const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// Longest line of a watch: an object of 1.5 MiB, etcd's limit, may take twice that as JSON.
+const LINE_BYTES_MAX: u64 = 4 << 20;
 /// First wait after a failure; doubled up to the longest.
 const BACKOFF_MIN: Duration = Duration::from_millis(800);
 /// Longest wait: an API server that comes back is noticed within half a minute.
@@ -62,6 +65,13 @@ enum WatchError {
     Watch { what: &'static str, source: kube::Error },
     #[error("the answer to a list of {what} is not a list")]
     NotAList {
+        what: &'static str,
+        source: serde_json::Error,
+    },
+    #[error("the watch of {what} broke off")]
+    Broken { what: &'static str, source: std::io::Error },
+    #[error("a line of the watch of {what} is not a change")]
+    NotAChange {
         what: &'static str,
         source: serde_json::Error,
     },
@@ -168,46 +178,52 @@ impl<K: Kind> Watch<K> {
             "watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
             encoded(&from)
         );
-        let started = timeout(
-            START_DEADLINE,
-            self.client.request_events::<Box<RawValue>>(self.request(&query)?),
-        )
-        .await
-        .map_err(|_| WatchError::Deadline { what: K::NAME })?
-        .map_err(|source| gone_or(source, K::NAME, |source| WatchError::Watch { what: K::NAME, source }))?;
-        futures::pin_mut!(started);
+        let mut request = self.request(&query)?;
+        // Newer servers compress a watch event by event, which the client's decoder reads only the first of.
+        let plain = HeaderValue::from_static("identity");
+        request.headers_mut().insert(ACCEPT_ENCODING, plain);
+        let mut lines = timeout(START_DEADLINE, self.client.request_stream(request))
+            .await
+            .map_err(|_| WatchError::Deadline { what: K::NAME })?
+            .map_err(|source| gone_or(source, K::NAME, |source| WatchError::Watch { what: K::NAME, source }))?;
         progress.made();
+        let mut line = Vec::new();
         loop {
-            let event = match timeout(SILENCE_MAX, started.try_next()).await {
+            line.clear();
+            let mut bounded = (&mut lines).take(LINE_BYTES_MAX);
+            match timeout(SILENCE_MAX, bounded.read_until(b'\n', &mut line)).await {
                 Err(_) => return Err(WatchError::Silent { what: K::NAME }),
-                Ok(Ok(None)) => return Ok(()),
-                Ok(Ok(Some(event))) => event,
-                Ok(Err(source)) => {
-                    return Err(gone_or(source, K::NAME, |source| WatchError::Watch {
-                        what: K::NAME,
-                        source,
-                    }));
-                }
-            };
-            progress.made();
-            match event {
-                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    self.apply(object.get()).await?;
-                    *version = resource_version(object.get()).or(version.take());
-                }
-                WatchEvent::Deleted(object) => {
-                    self.remove(object.get()).await?;
-                    *version = resource_version(object.get()).or(version.take());
-                }
-                WatchEvent::Bookmark(bookmark) => *version = Some(bookmark.metadata.resource_version),
-                WatchEvent::Error(status) => {
-                    return Err(gone_or(kube::Error::Api(status), K::NAME, |source| WatchError::Watch {
-                        what: K::NAME,
-                        source,
-                    }));
-                }
+                Ok(Err(source)) => return Err(WatchError::Broken { what: K::NAME, source }),
+                // The server ended the stream, or a line is longer than any object: go on from the last version.
+                Ok(Ok(_)) if line.last() != Some(&b'\n') => return Ok(()),
+                Ok(Ok(_)) => {}
             }
+            progress.made();
+            self.changed(&line, version).await?;
         }
+    }
+
+    /// One line of a watch.
+    async fn changed(&self, line: &[u8], version: &mut Option<String>) -> Result<(), WatchError> {
+        let not_a_change = |source| WatchError::NotAChange { what: K::NAME, source };
+        let change: Change<'_> = serde_json::from_slice(line).map_err(not_a_change)?;
+        let object = change.object.get();
+        match change.kind {
+            "ADDED" | "MODIFIED" => self.apply(object).await?,
+            "DELETED" => self.remove(object).await?,
+            "ERROR" => {
+                let status: Status = serde_json::from_str(object).map_err(not_a_change)?;
+                let error = kube::Error::Api(Box::new(status));
+                return Err(gone_or(error, K::NAME, |source| WatchError::Watch {
+                    what: K::NAME,
+                    source,
+                }));
+            }
+            // A bookmark has nothing but a version; what is not known yet is treated the same.
+            _ => {}
+        }
+        *version = resource_version(object).or(version.take());
+        Ok(())
     }
 
     async fn apply(&self, object: &str) -> Result<(), WatchError> {
@@ -253,6 +269,15 @@ impl<K: Kind> Watch<K> {
             .body(Vec::new())
             .map_err(|source| WatchError::Request { what: K::NAME, source })
     }
+}
+
+/// A line of a watch. The order of its two fields is nobody's promise.
+#[derive(Deserialize)]
+struct Change<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    object: &'a RawValue,
 }
 
 #[derive(Deserialize)]
