@@ -1,2 +1,46 @@
-//! kubectl-profile: read, compare and explain profiles.
-fn main() {}
+//! kubectl-profile: read, compare and explain profiles on local files, without a cluster.
+//!
+//! Exit codes: 0 done, 1 failed (a bad profile included), 2 wrong usage.
+
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod args;
+mod check;
+mod combine;
+mod files;
+mod show;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let Args { command } = Args::parse();
+    let done = match command {
+        Command::Check(args) => check::run(&args),
+        Command::Info(args) => show::info(&args),
+        Command::Top(args) => show::top(&args),
+        Command::Flame(args) => show::flame(&args),
+        Command::Merge(args) => combine::merge(&args),
+        Command::Diff(args) => combine::diff(&args),
+        Command::Pgo(args) => combine::pgo(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Whoever read our output has seen enough of it.
+        Err(error)
+            if error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|e| e.kind() == ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            // If standard error is gone too, the exit code is all that is left to say it with.
+            drop(writeln!(std::io::stderr(), "kubectl-profile: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

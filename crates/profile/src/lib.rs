@@ -6,7 +6,7 @@
 //!
 //! [`check::Checker`] is for bodies on their way elsewhere: chunk by chunk, in constant memory.
 //! [`unpack`] and [`Profile::decode`] make a [`Profile`] of bytes that are all there, [`Profile::encode`] makes bytes of
-//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does.
+//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does. [`view`] is what people look at.
 
 pub mod check;
 mod decode;
@@ -17,6 +17,7 @@ mod limits;
 pub mod merge;
 pub mod model;
 mod scale;
+pub mod view;
 mod wire;
 
 pub use decode::unpack;

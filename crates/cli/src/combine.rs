@@ -1,0 +1,72 @@
+//! `merge`, `diff` and `pgo`: profiles out of profiles.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use profile::merge::Merger;
+use profile::{Profile, gzip};
+
+use crate::args::{DiffArgs, MergeArgs, PgoArgs};
+use crate::files;
+
+/// Merges files one by one: none of them stays in memory.
+fn merged(paths: &[PathBuf], accept: impl Fn(&Profile<'_>) -> Result<()>) -> Result<Profile<'static>> {
+    let mut merger = Merger::new();
+    for path in files::expand(paths)? {
+        files::with_profile(&path, |profile| {
+            accept(&profile)
+                .and_then(|()| Ok(merger.add(&profile)?))
+                .with_context(|| path.display().to_string())
+        })?;
+    }
+    Ok(merger.finish()?)
+}
+
+fn write(profile: &Profile<'_>, raw: bool, out: Option<&Path>) -> Result<bool> {
+    let bytes = profile.encode();
+    files::write(out, &if raw { bytes } else { gzip(&bytes) })?;
+    Ok(true)
+}
+
+/// `merge`.
+pub(crate) fn merge(args: &MergeArgs) -> Result<bool> {
+    let merged = merged(&args.files, |_| Ok(()))?;
+    write(&merged, args.raw, args.out.as_deref())
+}
+
+/// `diff`.
+pub(crate) fn diff(args: &DiffArgs) -> Result<bool> {
+    ensure!(
+        args.base != args.file || args.file != Path::new("-"),
+        "standard input can be read only once"
+    );
+    let difference = files::with_profile(&args.base, |mut base| {
+        files::with_profile(&args.file, |mut profile| {
+            if args.normalize {
+                profile.normalize(&base)?;
+            }
+            let difference = if args.labelled {
+                profile.compare(&mut base)
+            } else {
+                profile.subtract(&mut base)
+            };
+            Ok(difference?)
+        })
+    })?;
+    write(&difference, args.raw, args.out.as_deref())
+}
+
+/// `pgo`.
+pub(crate) fn pgo(args: &PgoArgs) -> Result<bool> {
+    let merged = merged(&args.files, |profile| {
+        let strings = profile.strings();
+        let is_cpu = profile
+            .header()
+            .sample_types
+            .iter()
+            .any(|of| strings.get(of.kind) == b"cpu");
+        ensure!(is_cpu, "not a CPU profile");
+        Ok(())
+    })?;
+    write(&merged, false, Some(&args.out))
+}

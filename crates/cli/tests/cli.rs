@@ -1,0 +1,214 @@
+//! The program as people run it, on profiles that Go served.
+#![expect(clippy::unwrap_used, reason = "a test file: its functions are tests or their parts")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../profile/tests/data")
+        .join(name)
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kubectl-profile"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn said(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn check_tells_good_from_bad_by_its_exit_code() {
+    let (heap, page) = (data("heap.pprof"), data("index.html"));
+    let (code, out, _) = said(&run(&["check", text(&heap)]));
+    assert_eq!(code, Some(0));
+    assert!(
+        out.ends_with("samples of alloc_objects/count, alloc_space/bytes, inuse_objects/count, inuse_space/bytes\n")
+    );
+    let (code, out, _) = said(&run(&[
+        "check",
+        "-o",
+        "json",
+        text(&heap),
+        text(&page),
+        "/nonexistent/x",
+    ]));
+    assert_eq!(code, Some(1));
+    let listed: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(listed[0]["valid"], true);
+    assert_eq!(listed[0]["sampleTypes"][3]["type"], "inuse_space");
+    assert!(
+        listed[1]["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("this is not a profile; it begins with \"<html>")
+    );
+    assert_eq!(listed[2]["valid"], false);
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_and_a_bad_profile_1() {
+    for arguments in [
+        &["check"][..],
+        &["no-such"],
+        &["top"],
+        &["diff", "a"],
+        &["merge", "--no-such"],
+    ] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let page = data("index.html");
+    for command in ["info", "top", "flame", "merge"] {
+        let (code, _, err) = said(&run(&[command, text(&page)]));
+        assert_eq!(code, Some(1), "{command}");
+        assert!(err.contains("index.html: this is not a profile"), "{err}");
+    }
+    assert_eq!(
+        run(&["top", "-t", "no-such", text(&data("cpu.pprof"))]).status.code(),
+        Some(1)
+    );
+}
+
+#[test]
+fn top_shows_what_burned() {
+    let cpu = data("cpu.pprof");
+    let (code, out, _) = said(&run(&["top", text(&cpu)]));
+    assert_eq!(code, Some(0));
+    let rows: Vec<_> = out.lines().skip(2).collect();
+    assert!(rows[0].ends_with("  main.burn"), "{out}");
+    let (_, out, _) = said(&run(&["top", "-o", "json", "-t", "samples", "-n", "1", text(&cpu)]));
+    let top: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (top["unit"].as_str(), top["functions"].as_array().unwrap().len()),
+        (Some("count"), 1)
+    );
+    let (_, by_index, _) = said(&run(&["top", "-o", "json", "-t", "0", "-n", "1", text(&cpu)]));
+    assert_eq!(by_index, out);
+}
+
+#[test]
+fn standard_input_and_output_serve_for_files() {
+    let heap = data("heap.pprof");
+    let stdin = File::open(&heap).unwrap();
+    let piped = Command::new(env!("CARGO_BIN_EXE_kubectl-profile"))
+        .args(["merge", "--raw", "-"])
+        .stdin(Stdio::from(stdin))
+        .output()
+        .unwrap();
+    assert!(piped.status.success());
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("merged");
+    assert!(
+        run(&["merge", "--raw", "--out", text(&out), text(&heap)])
+            .status
+            .success()
+    );
+    let (code, info, _) = said(&run(&["info", "-o", "json", text(&out)]));
+    assert_eq!(code, Some(0));
+    let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+    assert_eq!(info["periodType"], "space");
+    let mut file = Vec::new();
+    std::io::Read::read_to_end(&mut File::open(&out).unwrap(), &mut file).unwrap();
+    assert_eq!(piped.stdout, file);
+}
+
+#[test]
+fn merging_a_folder_and_subtracting_one_leaves_the_other() {
+    let folder = TempDir::new().unwrap();
+    let both = folder.path().join("both");
+    fs::create_dir(&both).unwrap();
+    for name in ["a", "b"] {
+        fs::copy(data("heap.pprof"), both.join(name)).unwrap();
+    }
+    let total = |path: &Path| {
+        let (code, out, err) = said(&run(&["info", "-o", "json", text(path)]));
+        assert_eq!(code, Some(0), "{err}");
+        let info: serde_json::Value = serde_json::from_str(&out).unwrap();
+        info["sampleTypes"][1]["total"].as_i64().unwrap()
+    };
+    let one = total(&data("heap.pprof"));
+    let merged = folder.path().join("merged");
+    assert!(run(&["merge", "--out", text(&merged), text(&both)]).status.success());
+    assert_eq!(total(&merged), 2 * one);
+    let difference = folder.path().join("difference");
+    let heap = data("heap.pprof");
+    let arguments = ["diff", "--base", text(&heap), "--out", text(&difference), text(&merged)];
+    assert!(run(&arguments).status.success());
+    assert_eq!(total(&difference), one);
+    let labelled = [&arguments[..], &["--labelled", "--normalize"]].concat();
+    assert!(run(&labelled).status.success());
+    assert_eq!(total(&difference), 0);
+    let (code, _, err) = said(&run(&["merge", text(&heap), text(&data("cpu.pprof"))]));
+    assert_eq!(code, Some(1));
+    assert!(
+        err.contains("cpu.pprof: the profiles cannot be merged: the period types differ"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_flame_graph_is_a_picture_or_folded_stacks() {
+    let cpu = data("cpu.pprof");
+    let (code, picture, _) = said(&run(&["flame", text(&cpu)]));
+    assert_eq!(code, Some(0));
+    assert!(picture.starts_with("<svg ") && picture.contains("main.burn"));
+    assert!(!picture.contains("<script") && !picture.contains("href"));
+    let (_, folded, _) = said(&run(&["flame", "--folded", text(&cpu)]));
+    assert!(
+        folded
+            .lines()
+            .any(|line| line.starts_with("runtime/pprof.Do;main.main.func2;main.burn ")),
+        "{folded}"
+    );
+}
+
+#[test]
+fn go_builds_with_a_merged_profile() {
+    if Command::new("go")
+        .arg("version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "this test needs go, and CI must have it"
+        );
+        return eprintln!("no go: nothing built");
+    }
+    let folder = TempDir::new().unwrap();
+    let pgo = folder.path().join("default.pgo");
+    let cpu = data("cpu.pprof");
+    assert!(
+        run(&["pgo", "--out", text(&pgo), text(&cpu), text(&cpu)])
+            .status
+            .success()
+    );
+    fs::write(folder.path().join("go.mod"), "module example\n\ngo 1.24\n").unwrap();
+    fs::write(
+        folder.path().join("main.go"),
+        "package main\n\nfunc main() { println(1) }\n",
+    )
+    .unwrap();
+    let built = Command::new("go")
+        .args(["build", "-pgo=default.pgo", "."])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let (code, _, err) = said(&run(&["pgo", "--out", text(&pgo), text(&data("heap.pprof"))]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("heap.pprof: not a CPU profile"), "{err}");
+}
