@@ -93,9 +93,7 @@ impl World {
             return;
         };
         for slot in config.targets {
-            if let Some(target) = self.targets.get_mut(slot) {
-                target.selected_by = target.selected_by.iter().copied().filter(|one| *one != place).collect();
-            }
+            self.targets.select(slot, place, false);
         }
     }
 
@@ -167,7 +165,7 @@ impl World {
 
     /// Finds the configs that select a target.
     fn select(&mut self, slot: Slot) {
-        let Some(target) = self.targets.get_mut(slot) else {
+        let Some(target) = self.targets.get(slot) else {
             return;
         };
         let mut selected_by = Vec::new();
@@ -183,7 +181,7 @@ impl World {
             }
         }
         selected_by.sort_unstable();
-        target.selected_by = selected_by.into_boxed_slice();
+        self.targets.set_selected_by(slot, &selected_by);
     }
 
     /// Finds the targets that a config selects.
@@ -201,18 +199,10 @@ impl World {
         let before = core::mem::replace(&mut config.targets, targets);
         for slot in before.difference(&config.targets).copied().collect::<Vec<_>>() {
             forget(config, slot);
-            if let Some(target) = self.targets.get_mut(slot) {
-                target.selected_by = target.selected_by.iter().copied().filter(|one| *one != place).collect();
-            }
+            self.targets.select(slot, place, false);
         }
         for slot in config.targets.difference(&before) {
-            if let Some(target) = self.targets.get_mut(*slot) {
-                let mut selected_by = target.selected_by.to_vec();
-                if let Err(at) = selected_by.binary_search(&place) {
-                    selected_by.insert(at, place);
-                }
-                target.selected_by = selected_by.into_boxed_slice();
-            }
+            self.targets.select(*slot, place, true);
         }
     }
 
@@ -221,7 +211,7 @@ impl World {
         let Some(places) = self.targets.get(slot).map(|target| target.selected_by.clone()) else {
             return;
         };
-        for place in places {
+        for place in places.iter().copied() {
             self.queue(now, place, slot);
         }
     }

@@ -37,7 +37,7 @@ pub(crate) struct Target {
     pub(crate) phase: Phase,
     pub(crate) terminating: bool,
     /// Configs that select it, by their place, ascending.
-    pub(crate) selected_by: Box<[u32]>,
+    pub(crate) selected_by: Arc<[u32]>,
     /// Its last usage.
     pub(crate) reading: Option<Reading>,
     /// Types of which it was said that they are empty.
@@ -62,8 +62,10 @@ pub(crate) struct Shape {
 /// A label, one copy for all targets that have it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Label {
-    name: Box<str>,
-    value: Box<str>,
+    name: Arc<str>,
+    /// None stands for the target's own name: every pod of a StatefulSet has one label with it, and it would be the
+    /// one label that no two pods share.
+    value: Option<Box<str>>,
 }
 
 /// All targets that opted in.
@@ -81,6 +83,8 @@ pub(crate) struct Targets {
     label_sets: Pool<[Arc<Label>]>,
     container_sets: Pool<[ContainerFacts]>,
     shapes: Pool<Shape>,
+    selections: Pool<[u32]>,
+    unselected: Arc<[u32]>,
     arrivals: u64,
     relist: u32,
     relisting: bool,
@@ -114,6 +118,8 @@ impl Targets {
             label_sets: Pool::new(),
             container_sets: Pool::new(),
             shapes: Pool::new(),
+            selections: Pool::new(),
+            unselected: Arc::default(),
             arrivals: 0,
             relist: 0,
             relisting: false,
@@ -198,7 +204,7 @@ impl Targets {
             started_at: facts.started_at,
             phase: facts.phase,
             terminating: facts.terminating,
-            selected_by: Box::default(),
+            selected_by: Arc::clone(&self.unselected),
             reading: None,
             empty_told: TypeSet::EMPTY,
             arrival: self.arrivals,
@@ -243,6 +249,26 @@ impl Targets {
         });
         // Four thousand million targets do not fit into memory before they do not fit into a slot.
         (before + place) as Slot
+    }
+
+    /// Notes which configs select a target, by their places, ascending.
+    pub(crate) fn set_selected_by(&mut self, slot: Slot, places: &[u32]) {
+        let shared = self.selections.share(places, || Arc::from(places));
+        if let Some(target) = self.get_mut(slot) {
+            target.selected_by = shared;
+        }
+    }
+
+    /// Notes that a config selects a target, or does not any more.
+    pub(crate) fn select(&mut self, slot: Slot, place: u32, selected: bool) {
+        let Some(target) = self.get(slot) else { return };
+        let mut places = target.selected_by.to_vec();
+        match (places.binary_search(&place), selected) {
+            (Err(at), true) => places.insert(at, place),
+            (Ok(at), false) => drop(places.remove(at)),
+            (Ok(_), true) | (Err(_), false) => return,
+        }
+        self.set_selected_by(slot, &places);
     }
 
     /// Forgets a target.
@@ -300,10 +326,9 @@ impl Targets {
             .labels
             .iter()
             .map(|(name, value)| {
-                self.shared_labels.share_owned(Label {
-                    name: name.clone(),
-                    value: value.clone(),
-                })
+                let name = self.strings.share(name, || Arc::from(&**name));
+                let value = (*value != facts.name).then(|| value.clone());
+                self.shared_labels.share_owned(Label { name, value })
             })
             .collect();
         self.label_sets.share(&labels, || Arc::from(&*labels))
@@ -314,7 +339,9 @@ impl Target {
     /// The value of a label.
     pub(crate) fn label(&self, name: &str) -> Option<&str> {
         let place = self.labels.binary_search_by(|one| (*one.name).cmp(name)).ok()?;
-        self.labels.get(place).map(|one| &*one.value)
+        self.labels
+            .get(place)
+            .map(|one| one.value.as_deref().unwrap_or(&self.name))
     }
 }
 
