@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::lead::Lead;
+use crate::watch::Chain;
 
 /// How long others wait without seeing a change: client-go's default.
 const DURATION_SECONDS: i32 = 15;
@@ -27,8 +28,9 @@ const DURATION_SECONDS: i32 = 15;
 const RENEW_DEADLINE_SECONDS: u64 = 10;
 /// From one try to the next: five tries fit into the renew deadline.
 const RETRY: Duration = Duration::from_secs(2);
-/// One call to the API server: two fit into the renew deadline.
-const CALL_DEADLINE: Duration = Duration::from_secs(4);
+/// One call to the API server. A call that hangs, the wait after it, and the two calls of the next round
+/// fit into the renew deadline: one lost answer does not end a lead.
+const CALL_DEADLINE: Duration = Duration::from_secs(2);
 const NAME: &str = "profiling-operator";
 
 /// Takes part in the election until `stop`, then gives the lease up.
@@ -45,6 +47,21 @@ pub struct Election {
     pub lead: Lead,
     /// The actor.
     pub events: mpsc::Sender<Event>,
+}
+
+/// Why a round came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum LeaseError {
+    #[error("the api server did not answer in time")]
+    Deadline,
+    #[error("the api server refused")]
+    Call { source: kube::Error },
+}
+
+/// A call with its deadline.
+async fn answered<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, LeaseError> {
+    let answer = timeout(CALL_DEADLINE, call).await.map_err(|_| LeaseError::Deadline)?;
+    answer.map_err(|source| LeaseError::Call { source })
 }
 
 /// What was last seen of the lease, and since when it has not changed.
@@ -72,11 +89,10 @@ impl Election {
         let mut led = false;
         while !stop.is_cancelled() {
             let began = self.clock.mono();
-            match timeout(CALL_DEADLINE * 2, self.round(&mut observed)).await {
-                Ok(Ok(true)) => self.lead.set_valid_until(began.plus_seconds(RENEW_DEADLINE_SECONDS)),
-                Ok(Ok(false)) => self.lead.set_valid_until(Mono(0)),
-                Ok(Err(error)) => tracing::warn!(error = %error, "lease not renewed"),
-                Err(_) => tracing::warn!("lease not renewed: the api server does not answer"),
+            match self.round(&mut observed).await {
+                Ok(true) => self.lead.set_valid_until(began.plus_seconds(RENEW_DEADLINE_SECONDS)),
+                Ok(false) => self.lead.set_valid_until(Mono(0)),
+                Err(error) => tracing::warn!(error = %Chain(&error), "lease not renewed"),
             }
             led = self.announce(led).await;
             // While leading, wake in time to announce the end of the lead even if no call answers.
@@ -104,8 +120,8 @@ impl Election {
     }
 
     /// One look at the lease and at most one write to it. True when it is ours after that.
-    async fn round(&self, observed: &mut Observed) -> Result<bool, kube::Error> {
-        let lease = self.leases.get_opt(NAME).await?;
+    async fn round(&self, observed: &mut Observed) -> Result<bool, LeaseError> {
+        let lease = answered(self.leases.get_opt(NAME)).await?;
         let version = lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
         if version != observed.version {
             *observed = Observed {
@@ -114,25 +130,20 @@ impl Election {
             };
         }
         let unchanged_millis = self.clock.mono().millis_since(observed.since);
-        let written = match decide(
-            lease.as_ref().and_then(|lease| lease.spec.as_ref()),
-            &self.identity,
-            unchanged_millis,
-            lease.is_some(),
-        ) {
+        let spec = lease.as_ref().and_then(|lease| lease.spec.as_ref());
+        let create = PostParams::default();
+        let written = match decide(spec, &self.identity, unchanged_millis, lease.is_some()) {
             Step::Follow => return Ok(false),
-            Step::Create => self.leases.create(&PostParams::default(), &self.desired(None)).await,
-            Step::Renew | Step::Take => {
-                self.leases
-                    .replace(NAME, &PostParams::default(), &self.desired(lease))
-                    .await
-            }
+            Step::Create => answered(self.leases.create(&create, &self.desired(None))).await,
+            Step::Renew | Step::Take => answered(self.leases.replace(NAME, &create, &self.desired(lease))).await,
         };
         match written {
             Ok(_) => Ok(true),
             // Somebody else was first. We may still be within an earlier renewal's time, but the record
             // is not ours to count on any more.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(LeaseError::Call {
+                source: kube::Error::Api(status),
+            }) if status.code == 409 => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -163,8 +174,8 @@ impl Election {
 
     /// Gives the lease up, so that the next leader need not wait for its end.
     async fn release(&self) {
-        let released = timeout(CALL_DEADLINE, async {
-            let Some(lease) = self.leases.get_opt(NAME).await? else {
+        let released = async {
+            let Some(lease) = answered(self.leases.get_opt(NAME)).await? else {
                 return Ok(());
             };
             if lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity) {
@@ -175,16 +186,15 @@ impl Election {
                 spec.holder_identity = None;
                 spec.lease_duration_seconds = Some(1);
             }
-            self.leases
-                .replace(NAME, &PostParams::default(), &freed)
-                .await
-                .map(|_| ())
-        })
+            let update = PostParams::default();
+            answered(self.leases.replace(NAME, &update, &freed)).await.map(drop)
+        }
         .await;
         match released {
-            Ok(Ok(())) => tracing::info!("lease given up"),
-            Ok(Err(error)) => tracing::warn!(error = %error, "lease not given up; the next leader waits for its end"),
-            Err(_) => tracing::warn!("lease not given up in time; the next leader waits for its end"),
+            Ok(()) => tracing::info!("lease given up"),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "lease not given up; the next leader waits for its end");
+            }
         }
     }
 }

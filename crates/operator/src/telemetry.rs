@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use planner::{CaptureJob, Counters, Mono, ProfileType, Reason, Resource};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use crate::clock::Clock;
 
@@ -69,6 +70,7 @@ struct QueueLabel {
 pub struct Telemetry {
     clock: Clock,
     registry: Arc<Mutex<Registry>>,
+    described: Arc<[Described]>,
     captures: Family<CaptureLabels, Counter>,
     uploads: Family<OutcomeLabel, Counter>,
     errors: Family<ErrorLabels, Counter>,
@@ -109,8 +111,9 @@ pub struct Gauges {
 impl Telemetry {
     /// Registers every metric.
     pub fn new(clock: Clock) -> Self {
-        let this = Self {
+        let mut this = Self {
             clock,
+            described: Arc::default(),
             registry: Arc::default(),
             captures: Family::default(),
             uploads: Family::default(),
@@ -136,91 +139,96 @@ impl Telemetry {
             watches: Arc::default(),
             heartbeat: Arc::new(AtomicU64::new(clock.mono().0)),
         };
-        this.register();
+        this.described = this.register().into();
         this
     }
 
-    fn register(&self) {
+    fn register(&self) -> Vec<Described> {
         let mut registry = lock(&self.registry);
-        registry.register(
+        let mut catalogue = Catalogue {
+            registry: &mut registry,
+            described: Vec::new(),
+        };
+        catalogue.add(
             "profiling_captures",
             "Profiles asked of targets, by reason, type and outcome",
             self.captures.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_uploads",
             "Profiles given to the store, by outcome",
             self.uploads.clone(),
         );
-        registry.register("profiling_errors", "Failures, by stage and reason", self.errors.clone());
-        registry.register(
+        catalogue.add("profiling_errors", "Failures, by stage and reason", self.errors.clone());
+        catalogue.add(
             "profiling_threshold_violations",
             "Samples above a threshold of a config, by resource",
             self.violations.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_capture_seconds",
             "Duration of one type of a capture",
             self.capture_seconds.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_profile_bytes",
             "Size of stored profiles",
             self.profile_bytes.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_decision_to_start_seconds",
             "Time from a decision to the start of its capture",
             self.decision_to_first_byte_seconds.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_queue_refused",
             "Items that a full queue refused, by queue",
             self.refused.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_undecodable_objects",
             "Objects of a watch that did not decode, by watch",
             self.undecodable.clone(),
         );
-        registry.register("profiling_relists", "Full lists of a watch", self.relists.clone());
-        registry.register(
+        catalogue.add("profiling_relists", "Full lists of a watch", self.relists.clone());
+        catalogue.add(
             "profiling_missed_slots",
             "On-demand slots that nothing was free for",
             self.missed_slots.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_checks",
             "Targets checked against the thresholds of a config",
             self.checks.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_held_back",
             "Checks after which nothing was captured, by reason",
             self.held.clone(),
         );
-        registry.register("profiling_targets", "Targets that opted in", self.targets.clone());
-        registry.register("profiling_configs", "ProfilingConfigs", self.configs.clone());
-        registry.register(
+        catalogue.add("profiling_targets", "Targets that opted in", self.targets.clone());
+        catalogue.add("profiling_configs", "ProfilingConfigs", self.configs.clone());
+        catalogue.add(
             "profiling_captures_running",
             "Captures in progress",
             self.running.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_leader",
             "Whether this replica is the one that acts",
             self.leader.clone(),
         );
-        registry.register(
+        catalogue.add(
             "process_resident_memory_bytes",
             "Resident memory",
             self.resident_bytes.clone(),
         );
-        registry.register(
+        catalogue.add(
             "profiling_watch_age_seconds",
             "Time since a watch last made progress",
             self.watch_age_seconds.clone(),
         );
+        catalogue.described
     }
 
     /// One type of a capture ended, in whatever way.
@@ -341,6 +349,23 @@ impl Telemetry {
             .collect()
     }
 
+    /// The reference page: every metric with its type and meaning.
+    pub fn reference(&self) -> String {
+        let row = |one: &Described| {
+            let suffix = if matches!(one.kind, MetricType::Counter) {
+                "_total"
+            } else {
+                ""
+            };
+            format!("| `{}{suffix}` | {} | {} |\n", one.name, one.kind.as_str(), one.help)
+        };
+        let rows: String = self.described.iter().map(row).collect();
+        format!(
+            "# Metrics\n\nServed on port 8080 under `/metrics` in the OpenMetrics format. This page is written by the test \
+             `the_reference_page_is_current`.\n\n| name | type | meaning |\n|---|---|---|\n{rows}"
+        )
+    }
+
     /// The text of `/metrics`.
     pub fn render(&self) -> String {
         for (name, age) in self.watch_ages_seconds() {
@@ -355,6 +380,31 @@ impl Telemetry {
             text.clear();
         }
         text
+    }
+}
+
+/// A registered metric, for the reference page.
+#[derive(Clone, Copy, Debug)]
+struct Described {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+}
+
+/// Registers metrics and remembers what was said of them.
+struct Catalogue<'a> {
+    registry: &'a mut Registry,
+    described: Vec<Described>,
+}
+
+impl Catalogue<'_> {
+    fn add(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
+        self.described.push(Described {
+            name,
+            help,
+            kind: metric.metric_type(),
+        });
+        self.registry.register(name, help, metric);
     }
 }
 
@@ -381,4 +431,41 @@ fn resident_bytes() -> Option<i64> {
 /// A poisoned lock of counters still holds counters.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_DOCS=1 cargo test -p profiling-operator` writes the page.
+    #[test]
+    fn the_reference_page_is_current() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/METRICS.md");
+        let wanted = Telemetry::new(Clock::start()).reference();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&page, &wanted).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&page).unwrap(),
+            wanted,
+            "UPDATE_DOCS=1 writes it anew"
+        );
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let telemetry = Telemetry::new(Clock::start());
+        telemetry.failed("capture", Reason::ProfilerBusy);
+        telemetry.refused("notices");
+        let text = telemetry.render();
+        assert!(
+            text.contains("profiling_errors_total{stage=\"capture\",reason=\"profiler-busy\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("profiling_queue_refused_total{queue=\"notices\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("process_resident_memory_bytes"), "{text}");
+    }
 }
