@@ -10,9 +10,9 @@
 //! at 10:00:00 leader
 //!     restore team-a/web since 09:50:00
 //! at 10:00:00 restored team-a/web
-//!     list 1 team-a
+//!     list 1 of team-a
 //! at 10:00:01 usage team-a/web-1 cpu=91%
-//!     capture team-a/web-1 for team-a/web because cpu 910 > 800 of limit: heap goroutine mutex cpu
+//!     capture team-a/web-1 into bucket, cpu 910 > 800 of limit of main: heap goroutine mutex cpu
 //! ```
 #![expect(
     clippy::unwrap_used,

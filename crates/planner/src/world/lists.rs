@@ -66,6 +66,12 @@ impl Lists {
         }
     }
 
+    /// Forgets when namespaces that nobody watches any more were listed last.
+    pub(crate) fn forget_namespaces(&mut self, watched: &BTreeSet<Box<str>>) {
+        self.last_of_namespace
+            .retain(|namespace, _| watched.contains(namespace));
+    }
+
     fn came(&mut self, id: SampleId, scope: SampleScope) {
         match scope {
             SampleScope::Cluster => {
@@ -96,15 +102,8 @@ impl World {
         if due.is_empty() {
             return;
         }
-        let watched: BTreeSet<&str> = self
-            .configs
-            .iter()
-            .filter_map(|(_, config)| config.acting().filter(|policy| policy.threshold.is_some()))
-            .filter_map(|policy| match &policy.scope {
-                Scope::Namespace(namespace) => Some(&**namespace),
-                Scope::All => None,
-            })
-            .collect();
+        let watched = self.watched();
+        self.lists.forget_namespaces(&watched);
         let many = watched.len() > usize::from(self.settings.namespace_lists_max);
         let cluster = many || due.iter().any(|(_, scope)| *scope == Scope::All);
         let mut by_scope: BTreeMap<Option<Box<str>>, BTreeSet<ConfigId>> = BTreeMap::new();
@@ -123,6 +122,18 @@ impl World {
                 out,
             );
         }
+    }
+
+    /// The namespaces that configs with thresholds look into by name.
+    fn watched(&self) -> BTreeSet<Box<str>> {
+        let policies = self.configs.iter().filter_map(|(_, config)| config.acting());
+        policies
+            .filter(|policy| policy.threshold.is_some())
+            .filter_map(|policy| match &policy.scope {
+                Scope::Namespace(namespace) => Some(namespace.clone()),
+                Scope::All => None,
+            })
+            .collect()
     }
 
     /// The configs whose check is due, each moved on to its next one. Checks that were missed are skipped, not made

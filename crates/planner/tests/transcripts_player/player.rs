@@ -1,15 +1,20 @@
 //! Plays a transcript: parses its events, steps a world, and writes down what it did.
 
+#[path = "told.rs"]
+mod told;
+#[path = "words.rs"]
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use planner::{
-    CaptureId, CaptureJob, CaptureOutcome, Command, ConfigFacts, ConfigId, ContainerFacts, ContainerUsage, Event,
-    LabelSelector, Mono, NoticeTarget, Now, OnDemandPolicy, PastCapture, PastOutcome, Phase, Policy, Port, ProfileType,
-    Reason, Refusal, Relisted, Resource, SampleId, SampleRequest, SampleScope, Scope, Settings, StorePolicy,
-    StoredType, TargetFacts, TargetId, TargetUsage, ThresholdPolicy, Transport, Trigger, TypeOutcome, TypeSet,
-    UsageSample, Wall, World,
+    CaptureId, CaptureJob, CaptureOutcome, Command, ConfigFacts, ConfigId, ContainerFacts, ContainerUsage, Event, Mono,
+    Now, PastCapture, PastOutcome, Phase, Port, Refusal, Relisted, SampleRequest, SampleScope, Settings, StoredType,
+    TargetFacts, TargetId, TargetUsage, TypeOutcome, UsageSample, Wall, World,
 };
+
+use words::{Words, clock, container, container_facts, millis, policy, reason_of, types};
 
 /// 2026-03-01, midnight UTC. The monotonic clock is the time of that day.
 const DAY: i64 = 1_772_323_200_000;
@@ -82,35 +87,6 @@ impl Default for Player {
             auto_ends: BTreeSet::new(),
             ids: 0,
         }
-    }
-}
-
-/// `name key=value flag` split up.
-struct Words<'l>(Vec<&'l str>);
-
-impl<'l> Words<'l> {
-    fn of(line: &'l str) -> Self {
-        Self(line.split_whitespace().collect())
-    }
-
-    fn name(&self) -> &'l str {
-        self.0.first().expect("a name")
-    }
-
-    fn get(&self, key: &str) -> Option<&'l str> {
-        self.0.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
-    }
-
-    fn number(&self, key: &str) -> Option<u64> {
-        self.get(key).map(|word| {
-            word.trim_end_matches('%')
-                .parse()
-                .unwrap_or_else(|_| panic!("{key}={word}"))
-        })
-    }
-
-    fn has(&self, flag: &str) -> bool {
-        self.0.contains(&flag)
     }
 }
 
@@ -348,7 +324,7 @@ impl Player {
                 None => Port::Number(6060),
                 Some(word) => word.parse().map_or(Port::Unresolved(word.into()), Port::Number),
             },
-            address: None,
+            address: words.get("address").map(|address| address.parse().expect("an address")),
             containers,
             container: words.get("container").map(Into::into),
             host_network: words.has("host-network"),
@@ -519,90 +495,6 @@ impl Player {
         );
     }
 
-    fn status(&mut self, words: &Words<'_>) {
-        let id = self.configs[words.name()].id;
-        let status = self.world.status(self.now(), id).expect("known");
-        let mut text = String::new();
-        for (name, condition) in [
-            ("Ready", &status.ready),
-            ("TargetsFound", &status.targets_found),
-            ("MetricsAvailable", &status.metrics_available),
-            ("StorageReady", &status.storage_ready),
-        ] {
-            writeln!(
-                text,
-                "    {name} {} {:?}: {}",
-                condition.status.as_str(),
-                condition.reason,
-                condition.message
-            )
-            .unwrap();
-        }
-        let (captured, failed) = (status.captured_total, status.failed_total);
-        writeln!(
-            text,
-            "    targets {}, running {} {:?}, captured {captured}, failed {failed}",
-            status.targets, status.running, status.running_pods
-        )
-        .unwrap();
-        if let Some(last) = &status.last {
-            let types: Vec<&str> = last.types.iter().map(ProfileType::as_str).collect();
-            writeln!(
-                text,
-                "    last {}/{} {:?} at {}: {}",
-                last.namespace,
-                last.pod,
-                last.reason,
-                wall(last.at),
-                types.join(" ")
-            )
-            .unwrap();
-        }
-        for held in &status.held {
-            writeln!(
-                text,
-                "    held {}/{} {:?}: {}",
-                held.namespace, held.pod, held.reason, held.message
-            )
-            .unwrap();
-        }
-        self.played.push_str(&text);
-    }
-
-    fn why(&mut self, words: &Words<'_>) {
-        let (namespace, name) = words.name().split_once('/').expect("namespace/name");
-        for why in self.world.why(self.now(), namespace, name) {
-            let config = why
-                .config
-                .map_or("-".into(), |config| format!("{}/{}", config.namespace, config.name));
-            writeln!(
-                self.played,
-                "    {config} {:?} {:?}: {}",
-                why.mode, why.reason, why.message
-            )
-            .unwrap();
-        }
-    }
-
-    fn count(&mut self) {
-        let counters = self.world.counters();
-        let held: Vec<String> = counters
-            .held()
-            .map(|(reason, count)| format!("{reason:?} {count}"))
-            .collect();
-        let text = format!(
-            "    decided {}, checks {}, violations cpu {} memory {}, missed slots {}, unknown outcomes {}, held: {}\n",
-            counters.captures_decided_total,
-            counters.checks_total,
-            counters.cpu_violations_total,
-            counters.memory_violations_total,
-            counters.missed_slots_total,
-            counters.outcomes_unknown_total,
-            held.join(", ")
-        );
-        self.played.push_str(&text);
-    }
-
     fn step(&mut self, event: Event, timed: bool) {
         let now = self.now();
         let commands = self.world.step(now, event);
@@ -656,171 +548,4 @@ impl Player {
             true,
         );
     }
-
-    fn render(&self, command: &Command) -> String {
-        let config = |id: ConfigId| {
-            self.configs
-                .iter()
-                .find(|(_, facts)| facts.id == id)
-                .map_or("?".into(), |(name, _)| name.clone())
-        };
-        match command {
-            Command::Sample(SampleRequest {
-                id: SampleId(id),
-                scope,
-            }) => match scope {
-                SampleScope::Namespace(namespace) => format!("list {id} of {namespace}"),
-                SampleScope::Cluster => format!("list {id} of the cluster"),
-            },
-            Command::Restore(request) => format!("restore {} since {}", config(request.config), wall(request.since)),
-            Command::Cancel { capture, reason } => format!("cancel {}: {reason:?}", self.names[capture]),
-            Command::Notify(notice) => {
-                let about = match &notice.about {
-                    NoticeTarget::Config { namespace, name, .. } => format!("config {namespace}/{name}"),
-                    NoticeTarget::Target { namespace, name, .. } => format!("pod {namespace}/{name}"),
-                };
-                let tell = if notice.warning { "warn" } else { "tell" };
-                format!("{tell} {about} {:?}: {}", notice.reason, notice.message)
-            }
-            Command::Capture(job) => {
-                let types: Vec<&str> = job.types.iter().map(|one| one.as_str()).collect();
-                let bucket = &job.store.bucket;
-                let because = match &job.trigger {
-                    Trigger::Threshold {
-                        resource,
-                        value_permille,
-                        threshold_permille,
-                        basis,
-                        ..
-                    } => {
-                        let container = &job.container;
-                        let resource = match resource {
-                            Resource::Cpu => "cpu",
-                            Resource::Memory => "memory",
-                        };
-                        format!(
-                            "{resource} {value_permille} > {threshold_permille} of {} of {container}",
-                            basis.as_str()
-                        )
-                    }
-                    Trigger::OnDemand => "on-demand".into(),
-                    Trigger::Requested { by } => format!("requested by {by}"),
-                };
-                format!(
-                    "capture {}/{} into {bucket}, {because}: {}",
-                    job.namespace,
-                    job.pod,
-                    types.join(" ")
-                )
-            }
-        }
-    }
-}
-
-fn policy(words: &Words<'_>, namespace: &str) -> Policy {
-    let number = |key: &str, default: u64| words.number(key).unwrap_or(default);
-    let small = |key: &str, default: u64| u16::try_from(number(key, default)).unwrap();
-    let seconds = |key: &str, default: u64| u32::try_from(number(key, default)).unwrap();
-    Policy {
-        suspended: words.has("suspended"),
-        scope: match words.get("scope") {
-            None => Scope::Namespace(namespace.into()),
-            Some("all") => Scope::All,
-            Some(other) => Scope::Namespace(other.into()),
-        },
-        selector: LabelSelector {
-            equal: words
-                .get("app")
-                .map(|app| ("app".into(), app.into()))
-                .into_iter()
-                .collect(),
-            expressions: Vec::new(),
-        },
-        threshold: (!words.has("no-thresholds")).then(|| ThresholdPolicy {
-            cpu_percent: small("cpu", 80),
-            memory_percent: small("memory", 90),
-            check_interval_seconds: seconds("check", 30),
-            cooldown_seconds: seconds("cooldown", 300),
-        }),
-        on_demand: words.get("every").map(|_| OnDemandPolicy {
-            interval_seconds: seconds("every", 35),
-        }),
-        store: StorePolicy {
-            bucket: words.get("bucket").unwrap_or("bucket").into(),
-            prefix: "profiles".into(),
-            region: None,
-            endpoint: None,
-        },
-        types: words
-            .get("types")
-            .map_or_else(|| ProfileType::DEFAULT.into_iter().collect(), types),
-        cpu_seconds: 30,
-        transport: Transport::PortForward,
-        concurrent_max: small("concurrent", 1),
-        body_bytes_max: 64 << 20,
-    }
-}
-
-/// `name:cpu:memory`, a limit of each, `r500` for a request, `-` for neither.
-fn container(text: &str) -> ContainerFacts {
-    let [name, cpu, memory] = text.split(':').collect::<Vec<_>>().try_into().expect("name:cpu:memory");
-    let mut facts = container_facts(name, cpu.parse().ok(), memory.parse().ok());
-    facts.cpu_request_millis = cpu.strip_prefix('r').map(|one| one.parse().unwrap());
-    facts.memory_request_bytes = memory.strip_prefix('r').map(|one| one.parse().unwrap());
-    facts
-}
-
-fn container_facts(name: &str, cpu: Option<u64>, memory: Option<u64>) -> ContainerFacts {
-    ContainerFacts {
-        name: name.into(),
-        cpu_limit_millis: cpu,
-        cpu_request_millis: None,
-        memory_limit_bytes: memory,
-        memory_request_bytes: None,
-        declares_port: false,
-    }
-}
-
-fn types(list: &str) -> TypeSet {
-    list.split(',')
-        .map(|word| ProfileType::parse(word).unwrap_or_else(|| panic!("no type {word}")))
-        .collect()
-}
-
-fn reason_of(word: &str) -> Reason {
-    Reason::ALL
-        .iter()
-        .copied()
-        .find(|one| one.as_camel() == word)
-        .unwrap_or_else(|| panic!("no reason {word}"))
-}
-
-fn millis(time: &str) -> u64 {
-    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let [hours, minutes, seconds]: [u64; 3] = time
-        .split(':')
-        .map(|part| part.parse().expect("a number"))
-        .collect::<Vec<_>>()
-        .try_into()
-        .expect("hh:mm:ss");
-    ((hours * 60 + minutes) * 60 + seconds) * 1_000 + format!("{fraction:0<3}").parse::<u64>().expect("a fraction")
-}
-
-fn clock(millis: u64) -> String {
-    let seconds = millis / 1_000;
-    let fraction = if millis.is_multiple_of(1_000) {
-        String::new()
-    } else {
-        format!(".{:03}", millis % 1_000)
-    };
-    format!(
-        "{:02}:{:02}:{:02}{fraction}",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
-fn wall(at: Wall) -> String {
-    clock(u64::try_from(at.0 - DAY).unwrap_or(0))
 }
