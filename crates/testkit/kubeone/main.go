@@ -30,8 +30,17 @@ var components = map[string]func() *cobra.Command{
 	"kube-controller-manager": controllers.NewControllerManagerCommand,
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kube-proxy":              proxy.NewProxyCommand,
-	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+	"kubelet":                 newKubelet,
 	"kubectl":                 kubectl.NewDefaultKubectlCommand,
+}
+
+// newKubelet calls what has taken a context since Kubernetes 1.34 and took none before.
+func newKubelet() *cobra.Command {
+	var create any = kubelet.NewKubeletCommand
+	if withContext, ok := create.(func(context.Context) *cobra.Command); ok {
+		return withContext(context.Background())
+	}
+	return create.(func() *cobra.Command)()
 }
 
 func main() {

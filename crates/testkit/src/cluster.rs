@@ -259,6 +259,7 @@ impl Cluster {
         let running = Running::start(&mut command, &log).with_context(|| format!("start {component}"))?;
         self.layout
             .change(|state| state.components.insert(component, running))?;
+        host::adopt(&self.layout.cgroup(), running.pid)?;
         let Some(port) = component.port() else { return Ok(()) };
         wait_until(&format!("{component} listening on {port}"), READY_DEADLINE, || {
             if !running.is_alive() {

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
+pub use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 /// How much of a program's output goes into an error: enough for a compiler's message, small enough to read.

@@ -14,6 +14,8 @@ pub struct AuditEvent {
     pub stage: String,
     /// `system:serviceaccount:profiling-system:profiling-operator`; where a request was made in somebody's name, theirs.
     pub user: String,
+    /// The pod whose token the request carried; empty for other credentials.
+    pub pod: String,
     /// `get`, `list`, `watch`, `create`, `patch` …
     pub verb: String,
     /// API group, empty for the core.
@@ -93,6 +95,7 @@ fn decode(event: &Value) -> AuditEvent {
             Some(impersonated) => impersonated.to_owned(),
             None => text(&event["user"]["username"]),
         },
+        pod: text(&event["user"]["extra"]["authentication.kubernetes.io/pod-name"][0]),
         verb: text(&event["verb"]),
         group: text(&object["apiGroup"]),
         resource,

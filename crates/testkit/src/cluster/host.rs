@@ -26,6 +26,13 @@ const SHARED_FOLDERS: [&str; 6] = [
     "/var/lib/kubelet",
 ];
 
+/// The cgroup of a cluster's own processes, below the cluster's.
+const COMPONENTS: &str = "components";
+
+/// The cluster's share of a busy machine, on cgroup version 1 and 2: as much as 64 processes that want all they can get.
+/// Without it a pod beside a compiler gets a tenth of the CPU that it burns, and no threshold is ever crossed.
+const WEIGHTS: [(&str, &str); 2] = [("cpu.shares", "65536"), ("cpu.weight", "6400")];
+
 /// What the kubelet sets for the whole machine when it starts.
 const KUBELET_SYSCTLS: [&str; 4] = [
     "vm/overcommit_memory",
@@ -136,7 +143,8 @@ pub(super) fn cgroup_folders(cgroup: &str) -> Result<Vec<PathBuf>> {
 
 /// Makes the cgroup that the kubelet is told to use as its root; it refuses one that is not there.
 pub(super) fn create_cgroups(cgroup: &str) -> Result<()> {
-    for folder in cgroup_folders(cgroup)? {
+    let components = format!("{cgroup}/{COMPONENTS}");
+    for folder in cgroup_folders(cgroup)?.into_iter().chain(cgroup_folders(&components)?) {
         let parent = folder.parent().context("cgroup has a parent")?;
         if parent.join("cgroup.controllers").exists() {
             delegate(parent);
@@ -148,6 +156,22 @@ pub(super) fn create_cgroups(cgroup: &str) -> Result<()> {
                 fs::write(folder.join(file), value.trim()).with_context(|| format!("write {file}"))?;
             }
         }
+    }
+    for folder in cgroup_folders(cgroup)? {
+        for (file, weight) in WEIGHTS {
+            if folder.join(file).exists() {
+                fs::write(folder.join(file), weight).with_context(|| format!("write {file}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Moves a process, and what it will start, into the cgroup of the cluster's components.
+pub(super) fn adopt(cgroup: &str, pid: i32) -> Result<()> {
+    for folder in cgroup_folders(&format!("{cgroup}/{COMPONENTS}"))? {
+        fs::write(folder.join("cgroup.procs"), pid.to_string())
+            .with_context(|| format!("move process {pid} into {}", folder.display()))?;
     }
     Ok(())
 }
