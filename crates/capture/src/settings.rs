@@ -41,7 +41,8 @@ impl Default for Settings {
             dial_deadline: Duration::from_secs(5),
             // Go's handlers answer when the profile is collected, which takes milliseconds; a throttled CPU,
             // the very moment of a capture, makes that longer.
-            head_deadline: Duration::from_secs(5),
+            // A program at its CPU limit runs for 1 ms of every 10 or less, and a large heap takes a second to walk.
+            head_deadline: Duration::from_secs(15),
             // Twice the head's: a program that was quick enough to begin may be throttled in the middle.
             stall_deadline: Duration::from_secs(10),
             instant_deadline: Duration::from_secs(30),

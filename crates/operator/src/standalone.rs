@@ -16,7 +16,7 @@ use anyhow::Context;
 use capture::access::Local;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use planner::{CaptureJob, Event, Notice, Reason, RestoreRequest, SampleRequest, World};
+use planner::{CaptureJob, Event, Notice, Reason, Relisted, RestoreRequest, SampleRequest, World};
 use store::Stores;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -206,13 +206,18 @@ impl Effects for LocalEffects {
 
 /// Looks at the processes every second, and tells the actor what came and what went.
 async fn scan(processes: Arc<Processes>, events: mpsc::Sender<Event>) {
+    // The first look is a full list: what the records say of processes that are not in it is forgotten.
+    let first = [Event::RelistStarted(Relisted::Targets)];
+    let mut seen: Vec<Event> = first.into_iter().chain(processes.scan()).collect();
+    seen.push(Event::RelistFinished(Relisted::Targets));
     loop {
-        for event in processes.scan() {
+        for event in seen {
             if events.send(event).await.is_err() {
                 return;
             }
         }
         tokio::time::sleep(SCAN).await;
+        seen = processes.scan();
     }
 }
 
