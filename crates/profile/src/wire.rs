@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next varint.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, Fault> {
         match self.rest {
             [first, rest @ ..] if *first < 0x80 => {
@@ -85,6 +85,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, Fault> {
         let mut value = 0_u64;
         for (index, byte) in self.rest.iter().take(10).enumerate() {
@@ -111,7 +112,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next tag: field number and wire type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tag(&mut self) -> Result<(u64, u8), Fault> {
         let tag = self.varint()?;
         let number = tag >> 3;
@@ -123,7 +124,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next field of a message that is here as a whole.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn field(&mut self) -> Result<(u64, Value<'a>), Fault> {
         let (number, wire_type) = self.tag()?;
         let value = match wire_type {
