@@ -4,9 +4,15 @@
 //! A story asserts on the world: objects of the API server, files of the bucket, requests in the audit log. It runs inside
 //! the cluster's network, started by `make e2e`, and leaves a cluster on which the next can run.
 
+pub mod fault;
+pub mod hostile;
 pub mod http;
+pub mod ledger;
 pub mod operator;
 pub mod profile;
+pub mod record;
+pub mod replica;
+pub mod seen;
 pub mod story;
 
 pub use story::Story;

@@ -32,6 +32,8 @@ static STAGE: RwLock<()> = RwLock::new(());
 enum Turn {
     Shared(RwLockReadGuard<'static, ()>),
     Alone(RwLockWriteGuard<'static, ()>),
+    /// The story beside it holds the guard: a second one of the same thread would wait for whoever waits for the first.
+    Beside,
 }
 
 /// How the sample app is started.
@@ -39,6 +41,8 @@ enum Turn {
 pub struct SampleApp {
     /// Name of the Deployment, and by its label of the service.
     pub name: String,
+    /// The program: its image. The hostile server has the same ports.
+    pub image: String,
     /// Replicas.
     pub replicas: u32,
     /// Arguments of the program.
@@ -53,6 +57,7 @@ impl Default for SampleApp {
     fn default() -> Self {
         Self {
             name: "sample-app".to_owned(),
+            image: "localhost/sample-app:e2e".to_owned(),
             replicas: 1,
             arguments: Vec::new(),
             limits: ("500m".to_owned(), "400Mi".to_owned()),
@@ -72,6 +77,11 @@ impl Story {
     /// store, metrics or the operator itself.
     pub fn begin_alone(name: &str) -> Result<Self> {
         Self::begin_on(Turn::Alone(STAGE.write().unwrap_or_else(PoisonError::into_inner)), name)
+    }
+
+    /// A further namespace and bucket for the same story, to be ended before it.
+    pub fn beside(&self, name: &str) -> Result<Self> {
+        Self::begin_on(Turn::Beside, name)
     }
 
     fn begin_on(turn: Turn, name: &str) -> Result<Self> {
@@ -112,10 +122,17 @@ impl Story {
 
     /// Deploys the sample app and waits until its pods are ready.
     pub fn deploy(&self, app: &SampleApp) -> Result<()> {
-        self.apply(&sample_app(app))?;
-        let deployment = format!("deployment/{}", app.name);
-        self.cluster
-            .kubectl([
+        self.deploy_all([app])
+    }
+
+    /// Deploys several apps and waits until the pods of all are ready.
+    pub fn deploy_all<'a>(&self, apps: impl IntoIterator<Item = &'a SampleApp> + Clone) -> Result<()> {
+        for app in apps.clone() {
+            self.apply(&sample_app(app))?;
+        }
+        for app in apps {
+            let deployment = format!("deployment/{}", app.name);
+            self.cluster.kubectl([
                 "rollout",
                 "status",
                 &deployment,
@@ -123,8 +140,9 @@ impl Story {
                 &self.name,
                 "--timeout=60s",
                 "--request-timeout=90s",
-            ])
-            .map(drop)
+            ])?;
+        }
+        Ok(())
     }
 
     /// Creates or changes a ProfilingConfig. Bucket and endpoint are the story's; the rest is `spec`.
@@ -222,6 +240,7 @@ impl Story {
 fn sample_app(app: &SampleApp) -> Value {
     let SampleApp {
         name,
+        image,
         replicas,
         arguments,
         limits: (cpu, memory),
@@ -241,7 +260,7 @@ fn sample_app(app: &SampleApp) -> Value {
                     "terminationGracePeriodSeconds": 1,
                     "containers": [{
                         "name": "app",
-                        "image": "localhost/sample-app:e2e",
+                        "image": image,
                         "imagePullPolicy": "Never",
                         "args": arguments,
                         "ports": [{ "name": "http", "containerPort": 8080 }, { "name": "pprof", "containerPort": 6060 }],
