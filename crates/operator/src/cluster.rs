@@ -63,12 +63,12 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
     let (events, inbox) = mpsc::channel(EVENTS_QUEUE);
     let (queries, questions) = mpsc::channel(QUERIES_QUEUE);
     let (status, snapshots) = watch::channel(Snapshot::default());
-    let (notices, notice_writer) = notices(client.clone(), clock, identity.clone(), telemetry.clone());
     let lead = if flags.leader_elect {
         Lead::none(clock)
     } else {
         Lead::alone(clock)
     };
+    let (notices, notice_writer) = notices(client.clone(), clock, identity.clone(), lead.clone(), telemetry.clone());
 
     let adjustments = Adjustments::default();
     let mut writers = JoinSet::new();

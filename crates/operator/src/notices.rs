@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::lead::Lead;
 use crate::telemetry::Telemetry;
 
 /// Notices on their way. The planner gives one per transition; a start with every pod of a large
@@ -42,12 +43,19 @@ pub struct NoticeWriter {
     client: Client,
     clock: Clock,
     reporter: String,
+    lead: Lead,
     queue: mpsc::Receiver<Notice>,
     telemetry: Telemetry,
 }
 
-/// Makes the two ends of the queue. `reporter` is the name of this replica.
-pub fn notices(client: Client, clock: Clock, reporter: String, telemetry: Telemetry) -> (Notices, NoticeWriter) {
+/// Makes the two ends of the queue. `reporter` is the name of this replica; it writes only while `lead` holds.
+pub fn notices(
+    client: Client,
+    clock: Clock,
+    reporter: String,
+    lead: Lead,
+    telemetry: Telemetry,
+) -> (Notices, NoticeWriter) {
     let (sender, queue) = mpsc::channel(QUEUE);
     (
         Notices {
@@ -58,6 +66,7 @@ pub fn notices(client: Client, clock: Clock, reporter: String, telemetry: Teleme
             client,
             clock,
             reporter,
+            lead,
             queue,
             telemetry,
         },
@@ -96,6 +105,12 @@ impl NoticeWriter {
             refilled: self.clock.mono(),
         };
         while let Some(notice) = self.queue.recv().await {
+            // Decided while this replica led, or thought so: a process that was stopped past its lease and goes on
+            // hears of the change only after its captures have ended.
+            if !self.lead.holds() {
+                self.telemetry.refused("events");
+                continue;
+            }
             if !allowance.take(self.clock.mono()) {
                 self.telemetry.refused("events");
                 continue;
