@@ -60,7 +60,7 @@ e2e: ## The end-to-end stories on a real Kubernetes (root)
 
 .PHONY: bench
 bench: ## The figures, as tables
-	cargo bench --workspace $(ARGS)
+	$(XTASK) bench
 
 .PHONY: soak
 soak: ## What takes hours: every test that is marked as a soak

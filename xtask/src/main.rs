@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cluster;
 #[cfg(feature = "generate")]
 mod crd;
@@ -24,6 +25,8 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Print the figures that need no cluster.
+    Bench,
     /// Write the custom resource's definition from the code.
     #[cfg(feature = "generate")]
     Crd {
@@ -59,6 +62,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
     match chore {
         #[cfg(feature = "generate")]
         Chore::Crd { check } => crd::run(&root()?, check)?,
+        Chore::Bench => bench::run()?,
         Chore::Cluster(flags) => cluster::run(flags)?,
         Chore::Deps => deps::run()?,
         Chore::E2e(flags) => {

@@ -40,8 +40,7 @@ impl Default for Settings {
             identify_deadline: Duration::from_secs(5),
             dial_deadline: Duration::from_secs(5),
             // Go's handlers answer when the profile is collected, which takes milliseconds; a throttled CPU,
-            // the very moment of a capture, makes that longer.
-            // A program at its CPU limit runs for 1 ms of every 10 or less, and a large heap takes a second to walk.
+            // the very moment of a capture, makes that a hundred times longer.
             head_deadline: Duration::from_secs(15),
             // Twice the head's: a program that was quick enough to begin may be throttled in the middle.
             stall_deadline: Duration::from_secs(10),
