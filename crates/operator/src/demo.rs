@@ -164,7 +164,7 @@ impl Audience for Narrator {
                         "    {name:<10} not captured: {} ({})\n",
                         refusal.reason.as_kebab(),
                         refusal.message
-                    )
+                    );
                 }
             }
         }

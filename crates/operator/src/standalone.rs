@@ -237,5 +237,5 @@ async fn end(events: mpsc::Sender<Event>, readiness: Readiness, run_for: Option<
         tracing::debug!("the actor has ended already");
     }
     // The queue stays open until the actor has seen the last capture end.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

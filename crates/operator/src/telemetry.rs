@@ -91,7 +91,7 @@ pub struct Telemetry {
     resident_bytes: Gauge,
     watch_age_seconds: Family<QueueLabel, Gauge>,
     /// When each watch last made progress, by name.
-    watches: Arc<Mutex<Vec<(&'static str, Arc<AtomicU64>)>>>,
+    watches: Arc<Mutex<Vec<Watched>>>,
     heartbeat: Arc<AtomicU64>,
 }
 
@@ -382,6 +382,9 @@ impl Telemetry {
         text
     }
 }
+
+/// The name of a watch, and when it last made progress.
+type Watched = (&'static str, Arc<AtomicU64>);
 
 /// A registered metric, for the reference page.
 #[derive(Clone, Copy, Debug)]

@@ -308,10 +308,12 @@ async fn wait_a_little(wait: &mut Duration, progressed: bool) {
 
 /// HTTP 410 in whatever place means the same: list again.
 fn gone_or(error: kube::Error, what: &'static str, or: impl FnOnce(kube::Error) -> WatchError) -> WatchError {
-    match &error {
-        kube::Error::Api(status) if is_gone(status) => WatchError::Expired { what },
-        _ => or(error),
+    if let kube::Error::Api(status) = &error
+        && is_gone(status)
+    {
+        return WatchError::Expired { what };
     }
+    or(error)
 }
 
 fn is_gone(status: &Status) -> bool {

@@ -1,4 +1,11 @@
 //! Watches against an API server on the loopback that plays a script.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on says where"
+)]
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
