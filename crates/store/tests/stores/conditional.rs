@@ -52,6 +52,26 @@ async fn failure_19_two_replicas_in_one_second_are_two_objects() {
 }
 
 #[tokio::test]
+async fn failure_19_equal_bytes_of_two_replicas_are_two_objects() {
+    let server = Server::start().await;
+    let store = stores(&server.address).open(&policy(&server.address)).unwrap();
+    let spooled = Spooled::new(b"the same");
+    let mut keys = Vec::new();
+    for id in [1, 2] {
+        let job = job(id, policy(&server.address));
+        keys.push(store.put_profile(&job, spooled.body()).await.unwrap().key);
+    }
+    assert_eq!(
+        keys,
+        [
+            FIRST,
+            "profiles/2026-11-23/cart/20261123-100005-heap-cart-1-0000000000000002.pprof"
+        ]
+    );
+    assert_eq!(server.objects().len(), 2);
+}
+
+#[tokio::test]
 async fn the_same_capture_again_is_the_same_object() {
     let server = Server::start().await;
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
