@@ -24,6 +24,9 @@ const SET_MAX: usize = ProfileType::ALL.len();
 const STARTED_RECORD_DEADLINE: Duration = Duration::from_secs(20);
 /// The record of the end is what a restart reads; the profiles are stored already.
 const FINAL_RECORD_DEADLINE: Duration = Duration::from_secs(60);
+/// The same after a store took nothing for as long as uploads are tried: whether it is back shows in one attempt, and
+/// until then the capture holds its place on the node, which captures for other stores wait for.
+const FAILED_RECORD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What every capture needs. Cheap to clone.
 #[derive(Clone)]
@@ -85,7 +88,8 @@ impl Worker {
             .iter()
             .fold(started, |record, one| record.with_type(one.record.clone()))
             .complete();
-        self.put_record(&store, job, &record, FINAL_RECORD_DEADLINE).await;
+        let deadline = record_deadline(stored.iter().map(|one| &one.outcome));
+        self.put_record(&store, job, &record, deadline).await;
         stored.into_iter().map(|one| one.outcome).collect()
     }
 
@@ -274,6 +278,18 @@ impl Stored {
     }
 }
 
+/// How long the record of the end is worth waiting for.
+fn record_deadline<'a>(outcomes: impl IntoIterator<Item = &'a TypeOutcome>) -> Duration {
+    let unavailable =
+        |one: &TypeOutcome| matches!(&one.result, Err(refusal) if refusal.reason == Reason::StorageUnavailable);
+    let mut outcomes = outcomes.into_iter().peekable();
+    if outcomes.peek().is_some() && outcomes.all(unavailable) {
+        FAILED_RECORD_DEADLINE
+    } else {
+        FINAL_RECORD_DEADLINE
+    }
+}
+
 fn failed(profile_type: ProfileType, reason: Reason, message: String) -> TypeOutcome {
     TypeOutcome {
         profile_type,
@@ -281,5 +297,31 @@ fn failed(profile_type: ProfileType, reason: Reason, message: String) -> TypeOut
             reason,
             message: message.into(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_took_nothing_does_not_hold_the_capture_for_its_record() {
+        let unavailable = || failed(ProfileType::Heap, Reason::StorageUnavailable, String::new());
+        let broken = failed(ProfileType::Cpu, Reason::TunnelBroken, String::new());
+        let stored = TypeOutcome {
+            profile_type: ProfileType::Cpu,
+            result: Ok(StoredType {
+                key: "key".into(),
+                bytes: 1,
+                samples: None,
+            }),
+        };
+        assert_eq!(
+            record_deadline([&unavailable(), &unavailable()]),
+            FAILED_RECORD_DEADLINE
+        );
+        assert_eq!(record_deadline([&unavailable(), &stored]), FINAL_RECORD_DEADLINE);
+        assert_eq!(record_deadline([&broken]), FINAL_RECORD_DEADLINE);
+        assert_eq!(record_deadline([]), FINAL_RECORD_DEADLINE);
     }
 }
