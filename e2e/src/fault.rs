@@ -36,6 +36,12 @@ impl<'a> Fault<'a> {
         Ok(Self::begun(cluster, component, Kind::Stopped))
     }
 
+    /// Kills a component: connections to it are reset and refused. The API server needs a minute to end in good order.
+    pub fn kill(cluster: &'a Cluster, component: Component) -> Result<Self> {
+        cluster.kill(component)?;
+        Ok(Self::begun(cluster, component, Kind::Stopped))
+    }
+
     /// Freezes a component: what is asked of it is never answered.
     pub fn freeze(cluster: &'a Cluster, component: Component) -> Result<Self> {
         cluster.pause(component)?;

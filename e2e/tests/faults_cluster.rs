@@ -42,7 +42,7 @@ fn failure_29_an_api_server_that_restarts_or_is_silent_costs_nothing_but_time() 
 
     for is_silent in [false, true] {
         let fault = match is_silent {
-            false => Fault::stop(cluster, Component::ApiServer)?,
+            false => Fault::kill(cluster, Component::ApiServer)?,
             true => Fault::freeze(cluster, Component::ApiServer)?,
         };
         let files_most = sit_out(&operator, is_silent)?;
