@@ -25,6 +25,11 @@ fn main() -> ExitCode {
 
 fn run(flags: Flags) -> anyhow::Result<()> {
     start_logs(&flags.log_level, matches!(flags.mode, Mode::Run(_)))?;
+    // The allocator asks for pages of 2 MiB, of which our many small buffers use little: with 32 captures they were
+    // 28 of 36 MiB resident. Without the call it is the same program, only larger.
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(error = %error, "huge pages not disabled");
+    }
     // One provider for every connection of the process, chosen before the first.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         anyhow::bail!("a TLS provider was installed already");

@@ -15,6 +15,10 @@ use crate::settings::SPOOL_FILE_PREFIX;
 /// ten microseconds; at 64 KiB a body of 64 MiB makes a thousand of them, and 32 captures hold 2 MiB.
 const WRITE_BYTES: usize = 64 << 10;
 
+/// Bytes written before they are put onto the disk. Until then they count as memory of the container, and the kernel
+/// rather ends it than waits for the disk: 32 captures hold 16 MiB. Most profiles are smaller and never wait.
+const UNSYNCED_BYTES_MAX: usize = 512 << 10;
+
 /// A file on its way. tokio's own file would do the same hop per write, but with a buffer of up to 2 MiB
 /// for each; here the one buffer goes to the thread and comes back.
 pub(super) struct Spool {
@@ -22,6 +26,7 @@ pub(super) struct Spool {
     file: Option<File>,
     path: TempPath,
     pending: Vec<u8>,
+    unsynced_bytes: usize,
 }
 
 impl Spool {
@@ -34,6 +39,7 @@ impl Spool {
             file: Some(file),
             path,
             pending: Vec::with_capacity(WRITE_BYTES),
+            unsynced_bytes: 0,
         })
     }
 
@@ -60,8 +66,16 @@ impl Spool {
             return Err(unavailable(&io::Error::other("an earlier write failed")));
         };
         let mut pending = std::mem::take(&mut self.pending);
+        self.unsynced_bytes += pending.len();
+        let sync = self.unsynced_bytes >= UNSYNCED_BYTES_MAX;
+        if sync {
+            self.unsynced_bytes = 0;
+        }
         let (file, pending) = blocking(move || {
             file.write_all(&pending)?;
+            if sync {
+                file.sync_data()?;
+            }
             pending.clear();
             Ok((file, pending))
         })
