@@ -56,6 +56,9 @@ const PROGRAMS: [(&str, &str, &str); 2] = [
     ("e2e/hostile", "hostile", "localhost/hostile:e2e"),
 ];
 
+/// Stories of one program at once, whatever the machine: they wait for intervals and cooldowns, not for a CPU.
+const STORIES_AT_ONCE: &str = "8";
+
 /// Runs the suite and says how it went.
 pub(crate) fn run(flags: &Flags) -> Result<Vec<Ran>> {
     // Everything is built before the cluster starts: a machine that compiles starves a kubelet.
@@ -101,6 +104,7 @@ fn run_in(
         command
             .args(["--include-ignored"])
             .args(arguments)
+            .env("RUST_TEST_THREADS", STORIES_AT_ONCE)
             .current_dir(root()?.join("e2e"));
         let one = suite::run(&format!("e2e: {name}"), &mut command)?;
         // With a filter most programs run nothing.
