@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock::Clock;
+use crate::lead::Lead;
 use crate::telemetry::{Gauges, Telemetry};
 
 /// How often the actor shows that it lives even when nothing happens. Liveness asks for 60 s.
@@ -61,6 +62,8 @@ pub struct Actor<E> {
     pub world: World,
     /// The clock.
     pub clock: Clock,
+    /// Whether this process may act.
+    pub lead: Lead,
     /// What happens outside.
     pub events: mpsc::Receiver<Event>,
     /// Questions.
@@ -94,7 +97,7 @@ impl<E: Effects> Actor<E> {
             if matches!(event, Event::ShuttingDown) {
                 ending = ending.or(Some(self.clock.mono()));
             }
-            for command in self.world.step(self.clock.now(), event) {
+            for command in self.decide(event) {
                 work.begin(&self.effects, command);
             }
             self.report(&mut published, ending.is_some());
@@ -109,6 +112,25 @@ impl<E: Effects> Actor<E> {
         }
         self.report(&mut published, true);
         self.world
+    }
+
+    /// What is to be done about an event, by what is true of the lead at this moment: a process that was
+    /// stopped past its lease and goes on decides nothing in the time until the election tells it.
+    fn decide(&mut self, event: Event) -> Vec<Command> {
+        let now = self.clock.now();
+        let mut commands = Vec::new();
+        let leads = self.lead.holds();
+        if leads != self.world.is_leader() {
+            commands = self.world.step(now, Event::Leadership(leads));
+        }
+        // What the election said may be over by now; its event only woke us.
+        let event = if matches!(event, Event::Leadership(_)) {
+            Event::Tick
+        } else {
+            event
+        };
+        commands.extend(self.world.step(now, event));
+        commands
     }
 
     fn next_wake(&self) -> Mono {

@@ -108,11 +108,6 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
         };
         // The lease is held until the last status is written: only then `stop` is cancelled.
         election.spawn(candidate.run(stop.clone()));
-    } else {
-        events
-            .send(Event::Leadership(true))
-            .await
-            .context("the actor ended before it began")?;
     }
     drop(events);
 
@@ -121,7 +116,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
         access: Arc::new(Kube::new(client.clone(), api::identity::target_id)),
         stores: Arc::clone(&stores),
         limits: Arc::new(capture_settings(&spool)),
-        lead,
+        lead: lead.clone(),
         telemetry: telemetry.clone(),
         clock,
     };
@@ -137,6 +132,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
     let actor = Actor {
         world: World::new(planner_settings(&flags.shared)),
         clock,
+        lead,
         events: inbox,
         queries: questions,
         effects,

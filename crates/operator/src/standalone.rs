@@ -115,10 +115,6 @@ pub async fn record(
             .await
             .context("the actor ended before it began")?;
     }
-    events
-        .send(Event::Leadership(true))
-        .await
-        .context("the actor ended before it began")?;
     if let Some(listen) = place.listen {
         sources.spawn(serve_local(listen, telemetry.clone(), readiness.clone(), queries).await?);
     }
@@ -129,6 +125,7 @@ pub async fn record(
     let actor = Actor {
         world: World::new(planner_settings(flags)),
         clock,
+        lead: Lead::alone(clock),
         events: inbox,
         queries: questions,
         effects,
