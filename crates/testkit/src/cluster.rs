@@ -314,9 +314,20 @@ impl Cluster {
         running.signal(signal)?;
         // A frozen process receives nothing but KILL until it goes on.
         running.signal(Signal::CONT)?;
+        // Its first thread is a zombie before the last one has let go of the sockets: who starts it anew in between finds
+        // the address in use.
         wait_until(&format!("the end of {component}"), READY_DEADLINE, || {
-            Ok((!running.is_alive()).then_some(()))
+            let is_over = !running.is_alive() && !self.is_listened_on(component)?;
+            Ok(is_over.then_some(()))
         })
+    }
+
+    /// Whether anything in the cluster's network listens on the component's port, seen through any component that lives.
+    fn is_listened_on(&self, component: Component) -> Result<bool> {
+        let Some(port) = component.port() else { return Ok(false) };
+        let state = self.layout.state()?;
+        let witness = state.components.values().find(|other| other.is_alive());
+        Ok(witness.is_some_and(|other| host::listens(other.pid, port)))
     }
 
     fn start_all(&self) -> Result<()> {
