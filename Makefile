@@ -46,7 +46,7 @@ run: ## Run the operator against the cluster of your kubeconfig
 demo: ## See it work without a cluster: records the sample app into a local folder
 	mkdir -p target/programs
 	cd examples/sample-app && CGO_ENABLED=0 go build -trimpath -o ../../target/programs/sample-app .
-	cargo run --quiet --package profiling-operator -- demo --sample-app target/programs/sample-app $(ARGS)
+	cargo run --quiet --package profiling-operator -- demo --log-level warn --sample-app target/programs/sample-app $(ARGS)
 
 ##@ Test
 
