@@ -16,6 +16,7 @@ mod gunzip;
 mod limits;
 pub mod merge;
 pub mod model;
+mod refusal;
 mod scale;
 pub mod view;
 mod wire;

@@ -3,25 +3,8 @@
 use super::names::Names;
 use super::{CheckError, Summary};
 use crate::limits::{LimitExceeded, Limits, at_most};
+use crate::refusal::Refusal;
 use crate::wire::{Cursor, Fault, Value, count_packed, each_field, whole};
-
-/// Why a field was refused.
-pub(super) enum Refusal {
-    Fault(Fault),
-    Limit(LimitExceeded),
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<LimitExceeded> for Refusal {
-    fn from(limit: LimitExceeded) -> Self {
-        Self::Limit(limit)
-    }
-}
 
 /// Type and unit, as indexes of strings.
 #[derive(Clone, Copy)]

@@ -1,10 +1,11 @@
 //! The top level of a profile, one field at a time as they become whole.
 
+use super::tally::Tally;
 use super::tally::{COMMENT, FIELD_MAX, FUNCTION, LOCATION, MAPPING, PERIOD_TYPE, SAMPLE, SAMPLE_TYPE, STRING};
-use super::tally::{Refusal, Tally};
 use super::{CheckError, Summary, other_thing};
 use crate::excerpt::{HEAD_BYTES, is_text};
 use crate::limits::{LimitExceeded, Limits, at_most};
+use crate::refusal::Refusal;
 use crate::wire::{Cursor, Fault, Value};
 
 /// The buffer at the beginning. 64 KiB: twice deflate's window, so that inflate copies little of it, and two hundred

@@ -2,7 +2,8 @@
 
 use super::refused;
 use crate::check::CheckError;
-use crate::limits::{LimitExceeded, Limits, at_most};
+use crate::limits::{Limits, at_most};
+use crate::refusal::Refusal;
 use crate::wire::{Cursor, Fault, Value, each_field, whole};
 
 /// A label as the wire has it: indexes of strings that were not looked at yet.
@@ -80,24 +81,6 @@ pub(super) struct Columns {
     pub(super) period_type: (u64, u64),
     pub(super) period: i64,
     pub(super) comments: Vec<u64>,
-}
-
-/// Why a field was refused.
-enum Refusal {
-    Fault(Fault),
-    Limit(LimitExceeded),
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<LimitExceeded> for Refusal {
-    fn from(limit: LimitExceeded) -> Self {
-        Self::Limit(limit)
-    }
 }
 
 impl Columns {
