@@ -13,6 +13,7 @@ mod columns;
 mod resolve;
 
 use columns::Columns;
+pub(crate) use resolve::in_order;
 
 /// Growth of the output while unpacking. 64 KiB at first, then doubling: what a trailer claims is no reason to take memory.
 const UNPACK_BYTES: usize = 64 << 10;

@@ -6,8 +6,9 @@
 //!
 //! [`check::Checker`] is for bodies on their way elsewhere: chunk by chunk, in constant memory.
 //! [`unpack`] and [`Profile::decode`] make a [`Profile`] of bytes that are all there, [`Profile::encode`] makes bytes of
-//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does. [`view`] is what people look at.
+//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does. [`build::Builder`] makes a [`Profile`] of what is in another form. [`view`] is what people look at.
 
+pub mod build;
 pub mod check;
 mod decode;
 mod encode;

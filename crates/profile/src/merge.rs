@@ -295,7 +295,7 @@ pub(crate) fn place(index: usize) -> Result<u32, LimitExceeded> {
 
 /// Strings, each text once.
 pub(crate) struct Interner {
-    strings: Strings<'static>,
+    pub(crate) strings: Strings<'static>,
     by_text: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
@@ -320,6 +320,14 @@ impl Default for Interner {
 }
 
 impl Interner {
+    /// The id of a text that was interned before.
+    pub(crate) fn find(&self, text: &[u8]) -> Option<StringId> {
+        let same = |id: &u32| self.strings.get(StringId(*id)) == text;
+        self.by_text
+            .find(self.hasher.hash_one(text), same)
+            .map(|id| StringId(*id))
+    }
+
     pub(crate) fn intern(&mut self, text: &[u8]) -> Result<StringId, LimitExceeded> {
         let hash = self.hasher.hash_one(text);
         let Self {

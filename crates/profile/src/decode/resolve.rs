@@ -262,7 +262,7 @@ impl Lookup {
 
 /// Puts the labels of one sample in google/pprof's order: texts before numbers, by key; the order of the file within a
 /// key. Where one number of a key has a unit, all have one, if only an empty one.
-fn in_order(labels: &mut [Label], strings: &Strings<'_>) {
+pub(crate) fn in_order(labels: &mut [Label], strings: &Strings<'_>) {
     if labels.len() > 1 {
         labels.sort_by_key(|label| (matches!(label.value, LabelValue::Number(..)), strings.get(label.key)));
     }
