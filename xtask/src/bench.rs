@@ -14,6 +14,8 @@ const PROGRAM_MEBIBYTES_MAX: f64 = 25.0;
 pub(crate) fn run() -> Result<()> {
     say("== planner: decisions and memory");
     example("profiling-planner", "figures", &[])?;
+    say("== profile: CPU time of google/pprof to ours, memory of merges (needs Go)");
+    example("profiling-profile", "ratios", &[])?;
     say("== profile: what a bomb costs the streaming check");
     for bomb in bombs()?.lines() {
         example("profiling-profile", "check_bombs", &[bomb])?;

@@ -224,6 +224,15 @@ proptest! {
             reached += node.children.len();
         }
         prop_assert_eq!(reached, nodes.len());
+        let listed: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+        let names = tree.json();
+        let (names, data) = names.strip_prefix("{\"names\":[").unwrap().split_once("],\"nodes\":[").unwrap();
+        let names: Vec<_> = names.split(',').map(|name| name.trim_matches('"')).collect();
+        prop_assert!(listed.iter().all(|name| names.contains(name)));
+        let data: Vec<i64> = data.trim_end_matches("]}").split(',').map(|number| number.parse().unwrap()).collect();
+        prop_assert_eq!(data.len(), 3 * nodes.len());
+        prop_assert_eq!(data.iter().skip(1).step_by(3).sum::<i64>(), total);
+        prop_assert_eq!(data.iter().skip(2).step_by(3).sum::<i64>() + 1, nodes.len() as i64);
         let picture = tree.svg("<cpu>", "ns");
         prop_assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n") && picture.contains("&lt;cpu&gt;"));
     }

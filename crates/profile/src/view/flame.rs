@@ -142,6 +142,33 @@ impl FlameTree {
         }
     }
 
+    /// The tree as JSON, for a page that draws it: `{"names":[…],"nodes":[…]}`.
+    ///
+    /// Each node is three numbers: its name's index, its value in itself, how many functions it called. Nodes come depth
+    /// first, the largest called first, so that places and the values of whole subtrees need not be said.
+    pub fn json(&self) -> String {
+        let mut names = HashMap::new();
+        let (mut listed, mut nodes) = (String::new(), String::new());
+        let mut todo = vec![0_u32];
+        while let Some(index) = todo.pop() {
+            let Some(node) = self.nodes.get(index as usize) else {
+                continue;
+            };
+            let next = names.len();
+            let name = *names.entry(node.name.as_str()).or_insert(next);
+            if name == next {
+                listed.push(if next == 0 { '[' } else { ',' });
+                json_string(&node.name, &mut listed);
+            }
+            // Writing to a string does not fail.
+            let separator = if nodes.is_empty() { '[' } else { ',' };
+            let written = write!(nodes, "{separator}{name},{},{}", node.own, node.children.len());
+            debug_assert!(written.is_ok());
+            todo.extend(node.children.iter().rev());
+        }
+        format!("{{\"names\":{listed}],\"nodes\":{nodes}]}}")
+    }
+
     /// The tree as a picture that needs nothing else: no script, no font, no style from elsewhere.
     ///
     /// `unit` is shown after each value.
@@ -187,6 +214,23 @@ fn add(nodes: &mut [FlameNode], index: u32, value: i64) {
     if let Some(node) = nodes.get_mut(index as usize) {
         node.total = node.total.wrapping_add(value);
     }
+}
+
+/// Text between quotes, as JSON has it.
+fn json_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let written = write!(out, "\\u{:04x}", u32::from(c));
+                debug_assert!(written.is_ok());
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
 }
 
 fn share(part: i64, total: i64) -> f64 {
