@@ -34,7 +34,7 @@ fn always_capturing() -> Value {
 
 #[test]
 #[ignore = "needs the test cluster: make e2e"]
-fn a_leader_that_is_killed_is_followed_by_the_other_within_the_cooldown() -> Result<()> {
+fn a_leader_that_is_killed_is_followed_within_the_cooldown() -> Result<()> {
     const COOLDOWN_SECONDS: i64 = 40;
     let story = Story::begin_alone("leader-killed")?;
     let cluster = &story.cluster;
@@ -67,9 +67,8 @@ fn a_leader_that_is_killed_is_followed_by_the_other_within_the_cooldown() -> Res
         took.unsigned_abs() <= TAKEOVER_MAX,
         "the other took over after {took:#}"
     );
-    let new = replica::leader(cluster)?;
-    ensure!(new.name == follower.name, "{} leads, not {}", new.name, follower.name);
-
+    // The follower that was there, or the replica that the Deployment made in place of the old leader: both saw the lease
+    // unchanged for as long as it takes, give or take a look.
     let captures = story.wait_for_captures(2)?;
     ensure!(captures[1].0 > took_over, "captured by nobody: {captures:?}");
     ensure_apart(&captures, COOLDOWN_SECONDS)?;

@@ -11,13 +11,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use planner::policy::LabelExpression;
 use planner::{
     ConfigFacts, ConfigId, LabelSelector, OnDemandPolicy, Policy, ProfileType, Reason, Refusal, Scope, ThresholdPolicy,
-    Transport, TypeSet,
+    Totals, Transport, TypeSet,
 };
 
 use crate::resource::{
     Capture, MatchExpression, OnDemand, ProfilingConfig, ProfilingConfigSpec, Selector, Thresholds,
     default_profile_types,
 };
+use crate::status::ProfilingConfigStatus;
 use crate::{bounds, identity};
 
 /// What the operator's settings allow configs, beyond what every config may do.
@@ -54,8 +55,12 @@ pub fn read(config: &ProfilingConfig, admission: &Admission) -> Read {
     let mut notes = Notes::default();
     let place = Place::of(&config.metadata);
     let policy = policy(&config.spec, &place, admission, &mut notes);
+    let totals = config.status.as_ref().map(ProfilingConfigStatus::totals);
     Read {
-        facts: place.facts(policy),
+        facts: ConfigFacts {
+            totals: totals.unwrap_or_default(),
+            ..place.facts(policy)
+        },
         adjustments: notes.0,
     }
 }
@@ -351,6 +356,7 @@ impl<'m> Place<'m> {
             namespace: self.namespace.into(),
             name: self.name.into(),
             generation: self.generation,
+            totals: Totals::default(),
             policy,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! It is written only when it differs, and everything in it is bounded.
 
-use planner::{Reason, Wall};
+use planner::{Reason, Totals, Wall};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,9 +30,9 @@ pub struct ProfilingConfigStatus {
     /// Some of those that are being captured.
     #[schemars(length(max = 10))]
     pub active_pods: Vec<String>,
-    /// Capture sets of which at least one profile was stored, since the operator started.
+    /// Capture sets of which at least one profile was stored.
     pub captures_total: i64,
-    /// Capture sets of which nothing was stored, since the operator started.
+    /// Capture sets of which nothing was stored.
     pub failed_total: i64,
     /// The last capture set of which something was stored.
     #[schemars(with = "LastCapture")]
@@ -129,8 +129,7 @@ pub fn of(
         targets,
         running: _,
         running_pods,
-        captured_total,
-        failed_total,
+        totals: Totals { captured, failed },
         last,
         held,
     } = wanted;
@@ -148,15 +147,28 @@ pub fn of(
             .into(),
         targets: i64::try_from(*targets).unwrap_or(i64::MAX),
         active_pods: running_pods.iter().take(PODS_MAX).map(|pod| pod.to_string()).collect(),
-        captures_total: i64::try_from(*captured_total).unwrap_or(i64::MAX),
-        failed_total: i64::try_from(*failed_total).unwrap_or(i64::MAX),
-        last_capture: last.as_ref().map(last_capture),
+        captures_total: i64::try_from(*captured).unwrap_or(i64::MAX),
+        failed_total: i64::try_from(*failed).unwrap_or(i64::MAX),
+        // After a restart nothing is known of the last capture; what the former process wrote of it is still true.
+        last_capture: last
+            .as_ref()
+            .map(last_capture)
+            .or_else(|| previous.and_then(|status| status.last_capture.clone())),
         held_back: held.iter().take(PODS_MAX).map(held_back).collect(),
         adjustments: Vec::new(),
     }
 }
 
 impl ProfilingConfigStatus {
+    /// What it counts. It was written by us, but anybody with the right to may have changed it since.
+    pub(crate) fn totals(&self) -> Totals {
+        let count = |counted: i64| u64::try_from(counted).unwrap_or(0);
+        Totals {
+            captured: count(self.captures_total),
+            failed: count(self.failed_total),
+        }
+    }
+
     /// This status, saying as well which values were read as others. A config that is ready stays so and
     /// has [`Reason::SpecAdjusted`] as its reason.
     #[must_use]

@@ -12,11 +12,11 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use planner::Reason;
+use planner::{Chain, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::access::{Tunnel, TunnelFault};
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 
 /// Largest head of an answer, and largest piece of a body in memory. Go's answers have heads of 200 bytes;
 /// 32 KiB is what the kubelet sends at once.
@@ -102,7 +102,7 @@ impl Exchange {
         if let Some(fault) = &witness.fault {
             return Failure::new(fault.reason, format!("the connection to the target failed: {fault}"));
         }
-        let detail = chain(error);
+        let detail = Chain(error);
         if error.is_parse() || !witness.closed {
             return Failure::new(
                 Reason::ProtocolError,

@@ -36,22 +36,6 @@ pub(crate) fn quote(foreign: &[u8]) -> String {
     printable(String::from_utf8_lossy(head).trim(), usize::MAX, QUOTE_CHARS_MAX)
 }
 
-/// An error and all that lies under it, in one line: the text of a client's error often says only which layer failed.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    // No chain of these crates is deeper; the bound is against one that loops.
-    for _ in 0..8 {
-        let Some(under) = source else { break };
-        let under_text = under.to_string();
-        if !text.contains(&under_text) {
-            text = format!("{text}: {under_text}");
-        }
-        source = under.source();
-    }
-    text
-}
-
 fn printable(text: &str, bytes_max: usize, chars_max: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(bytes_max).min(MESSAGE_BYTES_MAX));
     for letter in text.chars().take(chars_max) {

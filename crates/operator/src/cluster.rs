@@ -25,7 +25,6 @@ use crate::lead::Lead;
 use crate::lease::Election;
 use crate::meter::Meter;
 use crate::notices::{Notices, notices};
-use crate::restore::restore;
 use crate::status::StatusWriter;
 use crate::telemetry::Telemetry;
 use crate::watch::Watch;
@@ -168,13 +167,7 @@ impl Effects for ClusterEffects {
     }
 
     fn restore(&self, request: RestoreRequest) -> BoxFuture<'static, Event> {
-        restore(
-            request,
-            Arc::clone(&self.worker.stores),
-            self.worker.clock,
-            self.worker.telemetry.clone(),
-        )
-        .boxed()
+        self.worker.clone().restore(request).boxed()
     }
 
     fn notify(&self, notice: Notice) {

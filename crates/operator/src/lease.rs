@@ -13,14 +13,13 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Api;
 use kube::api::PostParams;
-use planner::{Event, Mono};
+use planner::{Chain, Event, Mono};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::lead::Lead;
-use crate::watch::Chain;
 
 /// How long others wait without seeing a change: client-go's default.
 const DURATION_SECONDS: i32 = 15;

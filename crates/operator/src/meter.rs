@@ -8,13 +8,12 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
-use planner::{Event, SampleRequest, SampleScope, UsageSample, Wall};
+use planner::{Chain, Event, SampleRequest, SampleScope, UsageSample, Wall};
 use tokio::time::timeout;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
-use crate::watch::Chain;
 
 /// From request to last byte. Shorter than the shortest check interval (10 s), so that requests of one
 /// scope never overlap.

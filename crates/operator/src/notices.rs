@@ -120,6 +120,9 @@ impl NoticeWriter {
             let events = Api::<KubeEvent>::namespaced(self.client.clone(), &namespace);
             match timeout(DEADLINE, events.create(&PostParams::default(), &event)).await {
                 Ok(Ok(_)) => {}
+                Ok(Err(kube::Error::Api(answer))) if answer.code == 409 => {
+                    tracing::debug!("event was written by a former process");
+                }
                 Ok(Err(error)) => tracing::debug!(error = %error, "event not written"),
                 Err(_) => tracing::debug!("event not written in time"),
             }
@@ -131,15 +134,16 @@ impl NoticeWriter {
         let now = self.clock.now();
         let at = jiff::Timestamp::from_millisecond(now.wall.0).ok()?;
         let namespace = regarding.namespace.clone();
+        // Unique among the events of an object by moment and reason, as client-go's are. What is told once for all has a
+        // name that the next process makes, too: the API server then knows it, and says so.
+        let unique = match notice.once_of {
+            Some(capture) => capture.to_string(),
+            None => format!("{:x}", at.as_nanosecond()),
+        };
+        let name = format!("{}.{unique}.{}", regarding.name.as_deref()?, notice.reason.as_kebab());
         Some(KubeEvent {
             metadata: ObjectMeta {
-                // Unique among the events of an object by moment and reason, as client-go's are.
-                name: Some(format!(
-                    "{}.{:x}.{}",
-                    regarding.name.clone()?,
-                    at.as_nanosecond(),
-                    notice.reason.as_kebab()
-                )),
+                name: Some(name),
                 namespace,
                 labels: Some(BTreeMap::from([(
                     "app.kubernetes.io/managed-by".to_owned(),
@@ -149,7 +153,7 @@ impl NoticeWriter {
             },
             action: Some("Profile".into()),
             event_time: Some(MicroTime(at)),
-            note: Some(cut(&notice.message, NOTE_BYTES_MAX)),
+            note: Some(notice.message[..notice.message.floor_char_boundary(NOTE_BYTES_MAX)].to_owned()),
             reason: Some(notice.reason.as_camel().into()),
             regarding: Some(regarding),
             reporting_controller: Some("profiling.io/operator".into()),
@@ -207,14 +211,6 @@ pub fn uid(bits: u128) -> String {
     parts.join("-")
 }
 
-fn cut(text: &str, bytes_max: usize) -> String {
-    let end = (0..=bytes_max.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0);
-    text[..end].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,11 +233,5 @@ mod tests {
             uid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
             "01234567-89ab-cdef-0123-456789abcdef"
         );
-    }
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        assert_eq!(cut("aé", 2), "a");
-        assert_eq!(cut("aé", 3), "aé");
     }
 }

@@ -1,15 +1,13 @@
 //! The past of a config, read from the records in its store: the bucket is the database.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use planner::{Event, PastCapture, RestoreRequest};
+use planner::{Chain, Event, PastCapture, RestoreRequest};
 use store::Stores;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::telemetry::Telemetry;
-use crate::watch::Chain;
 
 /// A store that does not answer delays the first decisions by this and no more.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -18,8 +16,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const RECORDS_MAX: usize = 2_000;
 
 /// Answers a request with `Restored`, in time, whatever the store does.
-pub async fn restore(request: RestoreRequest, stores: Arc<Stores>, clock: Clock, telemetry: Telemetry) -> Event {
-    let captures = timeout(DEADLINE, read(&request, &stores, clock)).await;
+pub(crate) async fn restore(request: RestoreRequest, stores: &Stores, clock: Clock, telemetry: &Telemetry) -> Event {
+    let captures = timeout(DEADLINE, read(&request, stores, clock)).await;
     let captures = match captures {
         Ok(Ok(captures)) => captures,
         Ok(Err(error)) => {

@@ -31,7 +31,6 @@ use crate::flags::{SharedFlags, StandaloneFlags};
 use crate::http::{Readiness, serve_local};
 use crate::lead::Lead;
 use crate::notices;
-use crate::restore::restore;
 use crate::telemetry::Telemetry;
 use crate::worker::Worker;
 
@@ -186,13 +185,7 @@ impl Effects for LocalEffects {
     }
 
     fn restore(&self, request: RestoreRequest) -> BoxFuture<'static, Event> {
-        restore(
-            request,
-            Arc::clone(&self.worker.stores),
-            self.worker.clock,
-            self.worker.telemetry.clone(),
-        )
-        .boxed()
+        self.worker.clone().restore(request).boxed()
     }
 
     fn notify(&self, notice: Notice) {

@@ -13,7 +13,7 @@ use http::Request;
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use kube::Client;
 use kube::core::Status;
-use planner::{Event, Relisted};
+use planner::{Chain, Event, Relisted};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -352,19 +352,4 @@ fn encoded(value: &str) -> String {
         }
         out
     })
-}
-
-/// An error with what caused it, on one line.
-pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            write!(out, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
-    }
 }

@@ -8,15 +8,18 @@ use capture::access::Access;
 use capture::{Artifact, Failure};
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
-use planner::{CaptureJob, CaptureOutcome, Event, ProfileType, Reason, Refusal, StoredType, TypeOutcome, Wall};
+use planner::{
+    CaptureJob, CaptureOutcome, Chain, Event, ProfileType, Reason, Refusal, RestoreRequest, StoredType, TypeOutcome,
+    Wall,
+};
 use store::{ProfileBody, Record, RecordType, Store, StoreError, Stores};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::clock::{Clock, rfc3339};
 use crate::lead::Lead;
+use crate::restore::restore;
 use crate::telemetry::Telemetry;
-use crate::watch::Chain;
 
 /// Types of a set: the queue between taking and storing never fills, so a slow store delays no capture.
 const SET_MAX: usize = ProfileType::ALL.len();
@@ -69,6 +72,11 @@ impl Worker {
         Event::CaptureFinished(Box::new(CaptureOutcome { capture: job.id, types }))
     }
 
+    /// Reads a config's past. Resolves to `Restored`, in time, whatever the store does.
+    pub async fn restore(self, request: RestoreRequest) -> Event {
+        restore(request, &self.stores, self.clock, &self.telemetry).await
+    }
+
     async fn take_and_store(
         &self,
         job: &CaptureJob,
@@ -104,10 +112,22 @@ impl Worker {
         let mut uploads = FuturesUnordered::new();
         let mut stored = Vec::new();
         let mut open = true;
+        // Types are taken one after the other: what one came to is there when the next is asked for.
+        let mut asked_at = self.clock.now();
         while open || !uploads.is_empty() {
             tokio::select! {
                 next = taken.recv(), if open => match next {
-                    Some(one) => uploads.push(self.store_one(job, began, store, one).boxed()),
+                    Some((profile_type, Ok(artifact))) => {
+                        uploads.push(self.store_one(job, began, store, profile_type, artifact).boxed());
+                        asked_at = self.clock.now();
+                    }
+                    Some((profile_type, Err(failure))) => {
+                        let now = self.clock.now();
+                        let took_millis = now.mono.millis_since(asked_at.mono);
+                        let Failure { reason, message } = failure;
+                        stored.push(Stored::failed(profile_type, asked_at.wall, took_millis, reason, message));
+                        asked_at = now;
+                    }
                     None => open = false,
                 },
                 Some(one) = uploads.next() => stored.push(one),
@@ -118,6 +138,7 @@ impl Worker {
             Stored::failed(
                 asked,
                 began,
+                0,
                 Reason::Panicked,
                 "no result came for this type; this is a bug in the operator".into(),
             )
@@ -133,18 +154,20 @@ impl Worker {
             .collect()
     }
 
-    async fn store_one(&self, job: &CaptureJob, began: Wall, store: &Store, (profile_type, result): Taken) -> Stored {
-        let artifact = match result {
-            Ok(artifact) => artifact,
-            Err(failure) => return Stored::failed(profile_type, began, failure.reason, failure.message),
-        };
+    async fn store_one(
+        &self,
+        job: &CaptureJob,
+        began: Wall,
+        store: &Store,
+        profile_type: ProfileType,
+        artifact: Artifact,
+    ) -> Stored {
+        let took_millis = u64::try_from(artifact.took.as_millis()).unwrap_or(u64::MAX);
+        let started_after_millis = i64::try_from(artifact.started_after.as_millis()).unwrap_or(0);
+        let started = Wall(began.0.saturating_add(started_after_millis));
         if !self.lead.holds() {
-            return Stored::failed(
-                profile_type,
-                began,
-                Reason::LeadershipLost,
-                "another replica leads now".into(),
-            );
+            let message = "another replica leads now".into();
+            return Stored::failed(profile_type, started, took_millis, Reason::LeadershipLost, message);
         }
         let samples = artifact.summary.as_ref().map(|summary| summary.samples);
         let sample_types: Vec<String> = artifact
@@ -160,11 +183,7 @@ impl Worker {
             sha256: artifact.sha256,
             samples,
             sample_types: &sample_types,
-            started: Wall(
-                began
-                    .0
-                    .saturating_add(i64::try_from(artifact.started_after.as_millis()).unwrap_or(0)),
-            ),
+            started,
         };
         let result = store.put_profile(job, body).await;
         self.telemetry.upload_ended(
@@ -181,7 +200,6 @@ impl Worker {
                     artifact.took.as_secs_f64(),
                     stored.bytes,
                 );
-                let took_millis = u64::try_from(artifact.took.as_millis()).unwrap_or(u64::MAX);
                 Stored {
                     record: RecordType::stored(&body, &stored, took_millis),
                     outcome: TypeOutcome {
@@ -194,7 +212,13 @@ impl Worker {
                     },
                 }
             }
-            Err(error) => Stored::failed(profile_type, body.started, error.reason(), Chain(&error).to_string()),
+            Err(error) => Stored::failed(
+                profile_type,
+                started,
+                took_millis,
+                error.reason(),
+                Chain(&error).to_string(),
+            ),
         }
     }
 
@@ -270,9 +294,10 @@ struct Stored {
 }
 
 impl Stored {
-    fn failed(profile_type: ProfileType, started: Wall, reason: Reason, message: String) -> Self {
+    /// A type that was asked for at `started` and came to nothing `took_millis` later.
+    fn failed(profile_type: ProfileType, started: Wall, took_millis: u64, reason: Reason, message: String) -> Self {
         Self {
-            record: RecordType::failed(profile_type, reason, &message, started, 0),
+            record: RecordType::failed(profile_type, reason, &message, started, took_millis),
             outcome: failed(profile_type, reason, message),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use planner::{
     Command, ConfigFacts, ConfigId, ContainerFacts, ContainerUsage, Event, LabelSelector, Mono, Now, Phase, Policy,
     Port, ProfileType, Relisted, SampleId, Scope, Settings, StorePolicy, TargetFacts, TargetId, TargetUsage,
-    ThresholdPolicy, Transport, UsageSample, Wall, World,
+    ThresholdPolicy, Totals, Transport, UsageSample, Wall, World,
 };
 
 const SAMPLE_PODS: u32 = 10_000;
@@ -238,6 +238,7 @@ fn config(id: ConfigId) -> ConfigFacts {
         namespace: "team".into(),
         name: "all".into(),
         generation: 1,
+        totals: Totals::default(),
         policy: Ok(Policy {
             suspended: false,
             scope: Scope::Namespace("team".into()),

@@ -144,6 +144,9 @@ pub struct Notice {
     pub warning: bool,
     /// In words; what it is about and what to do.
     pub message: Box<str>,
+    /// The capture of which this is told once for all: a later process that finds the same in the bucket tells the
+    /// same, and whoever passes it on can know it by this.
+    pub once_of: Option<CaptureId>,
 }
 
 /// What a notice is about.

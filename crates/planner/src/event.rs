@@ -7,6 +7,7 @@ use crate::id::{CaptureId, ConfigId, SampleId, TargetId};
 use crate::policy::Policy;
 use crate::profile_type::{ProfileType, TypeSet};
 use crate::reason::Reason;
+use crate::status::Totals;
 use crate::target::TargetFacts;
 use crate::time::Wall;
 use crate::usage::UsageSample;
@@ -87,6 +88,8 @@ pub struct ConfigFacts {
     pub name: Box<str>,
     /// The generation of its spec.
     pub generation: i64,
+    /// What its status counts. Believed when the config is first seen and while another replica leads, who writes it.
+    pub totals: Totals,
     /// What to do, or why nothing can be done.
     pub policy: Result<Policy, Refusal>,
 }

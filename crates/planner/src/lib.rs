@@ -11,6 +11,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod chain;
 pub mod command;
 pub mod counters;
 pub mod event;
@@ -27,6 +28,7 @@ pub mod time;
 pub mod usage;
 pub mod world;
 
+pub use chain::Chain;
 pub use command::{CaptureJob, Command, Notice, NoticeTarget, RestoreRequest, SampleRequest, SampleScope, Trigger};
 pub use counters::Counters;
 pub use event::{
@@ -38,7 +40,7 @@ pub use profile_type::{Format, ProfileType, TypeSet};
 pub use reason::Reason;
 pub use rules::Mode;
 pub use settings::Settings;
-pub use status::{Condition, ConfigStatus, LastCapture, PodHold, Truth, Why, WhyConfig};
+pub use status::{Condition, ConfigStatus, LastCapture, PodHold, Totals, Truth, Why, WhyConfig};
 pub use target::{Basis, ContainerFacts, Phase, Port, Resource, TargetFacts};
 pub use time::{Mono, Now, Wall};
 pub use usage::{ContainerUsage, TargetUsage, UsageSample};

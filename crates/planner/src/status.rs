@@ -35,15 +35,25 @@ pub struct ConfigStatus {
     pub running: usize,
     /// Names of targets being captured, `namespace/name`, sorted, at most `status_pods_max`.
     pub running_pods: Vec<Box<str>>,
-    /// Captures since the start of the process that stored something.
-    pub captured_total: u64,
-    /// Captures since the start of the process that stored nothing, those we stopped ourselves left out.
-    pub failed_total: u64,
+    /// What became of its captures so far.
+    pub totals: Totals,
     /// The last one that stored something.
     pub last: Option<LastCapture>,
     /// Why nothing is captured of some targets, at most `status_pods_max`, those first for which somebody can do
     /// something.
     pub held: Vec<PodHold>,
+}
+
+/// Captures of a config, since it was created.
+///
+/// They go on where the status of a former process left them. What that process had not written yet is missing: at
+/// most the captures of the ten seconds before it was killed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Those that stored something.
+    pub captured: u64,
+    /// Those that stored nothing; those that we stopped ourselves are left out.
+    pub failed: u64,
 }
 
 /// A condition, as Kubernetes has them.

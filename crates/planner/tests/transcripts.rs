@@ -106,4 +106,5 @@ stories! {
     story_store_fails,
     story_suspend_and_edit,
     story_threshold,
+    story_totals,
 }

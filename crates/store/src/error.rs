@@ -240,10 +240,3 @@ impl StoreError {
         }
     }
 }
-
-/// An error with its causes, for a log line: no error here repeats its source.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    // Errors are three or four deep.
-    let causes = std::iter::successors(Some(error), |one| one.source()).take(8);
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}

@@ -311,21 +311,13 @@ impl RecordType {
             took_millis: Some(took_millis),
             result: TypeResult::Failed {
                 reason: reason.as_kebab(),
-                message: cut(message, MESSAGE_BYTES_MAX).into(),
+                message: message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)].into(),
             },
         }
     }
 }
 
 pub(crate) use text::{date_time, digit, hex, parse_hex32, uuid};
-
-fn cut(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
 
 #[cfg(test)]
 mod tests;

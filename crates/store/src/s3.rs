@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
-use planner::CaptureJob;
+use planner::{CaptureJob, Chain};
 use tokio::time::sleep;
 
-use crate::error::{StoreError, chain};
+use crate::error::StoreError;
 use crate::folder::RECORD_BYTES_MAX;
 use crate::newest::Newest;
 use crate::record::parse_hex32;
@@ -97,7 +97,7 @@ impl Bucket {
                     // Without the right to look, the name that only this capture can have is the way out.
                     Ok(Owner::Hidden) if taken && !key.contains(&job.id.to_string()) => return Ok(Creation::Taken),
                     Ok(Owner::Hidden | Owner::Nobody) => {}
-                    Err(error) => tracing::debug!(%key, error = %chain(&error), "cannot look whose object it is"),
+                    Err(error) => tracing::debug!(%key, error = %Chain(&error), "cannot look whose object it is"),
                 }
             }
             sleep(attempts.wait_after(error)?).await;

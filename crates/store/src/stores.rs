@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
-use planner::{CaptureJob, ProfileType, Scope, StorePolicy, Wall, keys};
+use planner::{CaptureJob, Chain, ProfileType, Scope, StorePolicy, Wall, keys};
 
-use crate::error::{StoreError, chain};
+use crate::error::StoreError;
 use crate::folder::Folder;
 use crate::newest::Newest;
 use crate::record::Record;
@@ -234,7 +234,7 @@ impl Store {
             })
         });
         decoded
-            .inspect_err(|error| tracing::warn!(%key, error = %chain(error), "capture record cannot be read"))
+            .inspect_err(|error| tracing::warn!(%key, error = %Chain(error), "capture record cannot be read"))
             .ok()
     }
 }

@@ -163,11 +163,7 @@ fn finish(command: &mut Command, input: Option<&str>) -> Result<Output> {
 
 /// The last `bytes_max` bytes of `text`, cut where a character starts.
 pub fn tail(text: &str, bytes_max: usize) -> &str {
-    let mut start = text.len().saturating_sub(bytes_max);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    &text[start..]
+    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes_max))..]
 }
 
 fn describe(command: &Command) -> String {
@@ -179,18 +175,10 @@ fn describe(command: &Command) -> String {
     );
     let line = words.join(" ");
     if line.len() > 300 {
-        format!("{}…", tail_start(&line, 300))
+        format!("{}…", &line[..line.floor_char_boundary(300)])
     } else {
         line
     }
-}
-
-fn tail_start(text: &str, bytes_max: usize) -> &str {
-    let mut end = bytes_max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 #[cfg(test)]

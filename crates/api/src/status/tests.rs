@@ -1,4 +1,4 @@
-use planner::{ConfigId, ConfigStatus, PodHold, ProfileType, Truth};
+use planner::{ConfigId, ConfigStatus, PodHold, ProfileType, Totals, Truth};
 
 use super::*;
 
@@ -20,8 +20,7 @@ fn wanted(truth: Truth, reason: Reason) -> ConfigStatus {
         targets: 12,
         running: 1,
         running_pods: vec!["team-a/web-1".into()],
-        captured_total: 4,
-        failed_total: 2,
+        totals: Totals { captured: 4, failed: 2 },
         last: Some(planner::LastCapture {
             namespace: "team-a".into(),
             pod: "web-1".into(),

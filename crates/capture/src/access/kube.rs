@@ -7,12 +7,12 @@ use ::kube::client::Body;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use planner::{CaptureJob, Reason, TargetId, Transport};
+use planner::{CaptureJob, Chain, Reason, TargetId, Transport};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use super::{Access, Identity, Tunnel, TunnelFault, port_forward};
-use crate::failure::{Failure, chain, quote};
+use crate::failure::{Failure, quote};
 
 /// Largest pod that is read. The API server's own limit for an object in etcd is 1.5 MiB of protobuf,
 /// which is less than twice that as JSON.
@@ -71,7 +71,7 @@ impl Kube {
                 "the API server did not say who is pod {}/{}: {}",
                 job.namespace,
                 job.pod,
-                chain(&error)
+                Chain(&error)
             );
             Failure::new(Reason::ForwardRefused, text)
         })

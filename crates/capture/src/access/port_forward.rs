@@ -22,7 +22,7 @@ use futures::{Sink, Stream};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use planner::{CaptureJob, Reason};
+use planner::{CaptureJob, Chain, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_tungstenite::WebSocketStream;
@@ -33,7 +33,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 
 use super::kube::{pod_path, refusal};
 use super::{Tunnel, TunnelFault};
-use crate::failure::{Failure, chain, quote};
+use crate::failure::{Failure, quote};
 
 const PROTOCOL: &str = "v4.channel.k8s.io";
 const DATA: u8 = 0;
@@ -55,7 +55,7 @@ pub(super) async fn open(client: &Client, job: &CaptureJob) -> Result<Tunnel, Fa
     let key = generate_key();
     let request = upgrade_request(job, &key)?;
     let response = client.send(request).await.map_err(|error| {
-        let text = format!("no tunnel to pod {}/{}: {}", job.namespace, job.pod, chain(&error));
+        let text = format!("no tunnel to pod {}/{}: {}", job.namespace, job.pod, Chain(&error));
         Failure::new(Reason::ForwardRefused, text)
     })?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {

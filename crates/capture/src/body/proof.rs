@@ -1,11 +1,11 @@
 //! The proof that a body is what was asked for, and whole.
 
-use planner::{Format, ProfileType, Reason};
+use planner::{Chain, Format, ProfileType, Reason};
 use profile::Limits;
 use profile::check::{CheckError, Checker};
 
 use crate::drivers::go;
-use crate::failure::{Failure, chain, quote};
+use crate::failure::{Failure, quote};
 
 pub use profile::check::Summary;
 
@@ -128,7 +128,7 @@ fn not_a_profile(error: &CheckError) -> Failure {
         | CheckError::Limit(_)
         | CheckError::NoSampleTypes => Reason::NotAProfile,
     };
-    Failure::new(reason, format!("the body is not a whole profile: {}", chain(error)))
+    Failure::new(reason, format!("the body is not a whole profile: {}", Chain(error)))
 }
 
 fn not_a_trace(head: &[u8]) -> Failure {

@@ -15,7 +15,7 @@ use crate::world::configs::{Config, Configs, Metrics, Place, Storage};
 use crate::world::targets::{Applied, Slot, Target};
 
 impl World {
-    pub(super) fn config_applied(&mut self, now: Now, facts: ConfigFacts, out: &mut Vec<Command>) {
+    pub(super) fn config_applied(&mut self, now: Now, mut facts: ConfigFacts, out: &mut Vec<Command>) {
         let relist = self.configs.relist;
         let Some(place) = self.configs.place(facts.id) else {
             let refusal = facts.policy.as_ref().err().cloned();
@@ -37,6 +37,12 @@ impl World {
             return;
         };
         config.seen_in = relist;
+        // A leader's own status comes back to it through the watch, later than what it has counted since.
+        if self.leader {
+            facts.totals = config.facts.totals;
+        } else {
+            config.facts.totals = facts.totals;
+        }
         if config.facts == facts {
             return;
         }

@@ -42,8 +42,6 @@ pub(crate) struct Config {
     pub(crate) running: u16,
     /// The number of the last turn it had, so that turns go round.
     pub(crate) turn: u64,
-    pub(crate) captured_total: u64,
-    pub(crate) failed_total: u64,
     pub(crate) last: Option<LastCapture>,
     /// The relist in which it was last seen.
     pub(crate) seen_in: u32,
@@ -170,8 +168,6 @@ impl Config {
             storage: Storage::NotTried,
             running: 0,
             turn: 0,
-            captured_total: 0,
-            failed_total: 0,
             last: None,
             seen_in,
         }

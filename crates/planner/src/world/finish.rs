@@ -54,7 +54,7 @@ impl World {
         };
         config.running = config.running.saturating_sub(1);
         if !summary.stored.is_empty() {
-            config.captured_total += 1;
+            config.facts.totals.captured += 1;
             config.last = Some(LastCapture {
                 namespace: (&*running.namespace).into(),
                 pod: running.pod.clone(),
@@ -63,7 +63,7 @@ impl World {
                 types: summary.stored,
             });
         } else if running.cancelled.is_none() {
-            config.failed_total += 1;
+            config.facts.totals.failed += 1;
         }
         let failing = summary.failed.iter().find(|one| is_of_store(one.reason));
         let (storage, notice) = match (failing, &config.storage) {
@@ -224,9 +224,9 @@ fn because(trigger: &Trigger) -> String {
 
 /// A message no longer than what is passed on.
 fn cut(message: &str) -> &str {
-    let most = MESSAGE_BYTES_MAX.min(message.len());
-    let end = (0..=most).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
-    message.get(..end).unwrap_or_default()
+    message
+        .get(..message.floor_char_boundary(MESSAGE_BYTES_MAX))
+        .unwrap_or_default()
 }
 
 /// Every type that was asked, once; what the outcome does not speak of has failed.

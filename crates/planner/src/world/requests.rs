@@ -113,9 +113,7 @@ impl World {
 }
 
 fn cut(by: &str) -> Box<str> {
-    let end = (0..=BY_BYTES_MAX.min(by.len()))
-        .rev()
-        .find(|end| by.is_char_boundary(*end))
-        .unwrap_or(0);
-    by.get(..end).unwrap_or_default().into()
+    by.get(..by.floor_char_boundary(BY_BYTES_MAX))
+        .unwrap_or_default()
+        .into()
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::command::{Command, RestoreRequest};
+use crate::command::{Command, Notice, NoticeTarget, RestoreRequest};
 use crate::event::{PastCapture, PastOutcome};
 use crate::id::ConfigId;
 use crate::reason::Reason;
@@ -143,16 +143,18 @@ impl World {
             "capture {} was interrupted by the end of the operator's process; it is made again when its reason holds again",
             past.capture
         );
-        let reason = Reason::Interrupted;
-        self.tell_target(
-            target.id,
-            &target.shape.namespace,
-            &target.name,
-            reason,
-            true,
-            text.into(),
-            out,
-        );
+        let notice = Notice {
+            about: NoticeTarget::Target {
+                id: target.id,
+                namespace: (&*target.shape.namespace).into(),
+                name: target.name.clone(),
+            },
+            reason: Reason::Interrupted,
+            warning: true,
+            message: text.into(),
+            once_of: Some(past.capture),
+        };
+        self.tell(notice, out);
     }
 }
 

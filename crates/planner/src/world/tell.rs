@@ -30,6 +30,7 @@ impl World {
                 reason,
                 warning,
                 message,
+                once_of: None,
             },
             out,
         );
@@ -60,12 +61,13 @@ impl World {
                 reason,
                 warning,
                 message,
+                once_of: None,
             },
             out,
         );
     }
 
-    fn tell(&self, notice: Notice, out: &mut Vec<Command>) {
+    pub(super) fn tell(&self, notice: Notice, out: &mut Vec<Command>) {
         if self.leader {
             out.push(Command::Notify(notice));
         }

@@ -44,8 +44,7 @@ impl World {
             targets: config.targets.len(),
             running,
             running_pods,
-            captured_total: config.captured_total,
-            failed_total: config.failed_total,
+            totals: config.facts.totals,
             last: config.last.clone(),
             held: self.held(now, place, config),
         })

@@ -6,7 +6,7 @@ use planner::{
     CaptureId, CaptureJob, CaptureOutcome, Command, ConfigFacts, ConfigId, ContainerFacts, ContainerUsage, Event,
     LabelSelector, Mono, Now, OnDemandPolicy, PastCapture, PastOutcome, Phase, Policy, Port, ProfileType, Reason,
     Refusal, Relisted, SampleId, SampleScope, Scope, Settings, StorePolicy, StoredType, TargetFacts, TargetId,
-    TargetUsage, ThresholdPolicy, Transport, Trigger, TypeOutcome, TypeSet, UsageSample, Wall, World,
+    TargetUsage, ThresholdPolicy, Totals, Transport, Trigger, TypeOutcome, TypeSet, UsageSample, Wall, World,
 };
 
 /// The wall time of mono zero.
@@ -470,6 +470,7 @@ pub(crate) fn config(
         namespace: namespace.into(),
         name: format!("config-{number}").into(),
         generation: 1,
+        totals: Totals::default(),
         policy: Ok(Policy {
             suspended: false,
             scope: Scope::Namespace(namespace.into()),

@@ -11,7 +11,7 @@ use std::fmt::Write;
 use planner::{
     CaptureId, CaptureJob, CaptureOutcome, Command, ConfigFacts, ConfigId, ContainerFacts, ContainerUsage, Event, Mono,
     Now, PastCapture, PastOutcome, Phase, Port, Refusal, Relisted, SampleRequest, SampleScope, Settings, StoredType,
-    TargetFacts, TargetId, TargetUsage, TypeOutcome, UsageSample, Wall, World,
+    TargetFacts, TargetId, TargetUsage, Totals, TypeOutcome, UsageSample, Wall, World,
 };
 
 use words::{Words, clock, container, container_facts, millis, policy, reason_of, types};
@@ -284,6 +284,10 @@ impl Player {
             namespace: namespace.into(),
             name: name.into(),
             generation,
+            totals: Totals {
+                captured: words.number("captured").unwrap_or(0),
+                failed: words.number("failed").unwrap_or(0),
+            },
             policy,
         };
         self.configs.insert(words.name().into(), facts.clone());

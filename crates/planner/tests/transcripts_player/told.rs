@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use planner::{Command, ConfigId, NoticeTarget, ProfileType, Resource, SampleId, SampleRequest, SampleScope, Trigger};
+use planner::{
+    Command, ConfigId, NoticeTarget, ProfileType, Resource, SampleId, SampleRequest, SampleScope, Totals, Trigger,
+};
 
 use super::Player;
 use super::words::{Words, wall};
@@ -27,7 +29,7 @@ impl Player {
             )
             .unwrap();
         }
-        let (captured, failed) = (status.captured_total, status.failed_total);
+        let Totals { captured, failed } = status.totals;
         writeln!(
             text,
             "    targets {}, running {} {:?}, captured {captured}, failed {failed}",

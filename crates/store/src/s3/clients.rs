@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use object_store::aws::AwsCredentialProvider;
-use planner::StorePolicy;
+use planner::{Chain, StorePolicy};
 use reqwest::Url;
 
 use super::{Bucket, Timing, credentials};
-use crate::error::{StoreError, chain};
+use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
 /// The shared part.
@@ -178,12 +178,14 @@ fn check_bucket(bucket: &str) -> Result<(), StoreError> {
 }
 
 fn http_client(settings: &StoreSettings) -> Result<reqwest::Client, StoreError> {
-    let failed = |error: reqwest::Error| StoreError::Client { message: chain(&error) };
+    let failed = |error: reqwest::Error| StoreError::Client {
+        message: Chain(&error).to_string(),
+    };
     match builder(settings)?.build() {
         Ok(client) => Ok(client),
         // An image without certificate authorities can still talk to a store that is allowed over http.
         Err(error) if settings.allow_http => {
-            tracing::warn!(error = %chain(&error), "no certificate authorities: stores are reached over http only");
+            tracing::warn!(error = %Chain(&error), "no certificate authorities: stores are reached over http only");
             builder(settings)?.tls_certs_only([]).build().map_err(failed)
         }
         Err(error) => Err(failed(error)),
@@ -193,7 +195,9 @@ fn http_client(settings: &StoreSettings) -> Result<reqwest::Client, StoreError> 
 /// A client for the agents that hand out credentials on this machine: no proxy shall see them.
 fn plain_client(settings: &StoreSettings) -> Result<reqwest::Client, StoreError> {
     let client = builder(settings)?.no_proxy().tls_certs_only([]).build();
-    client.map_err(|error| StoreError::Client { message: chain(&error) })
+    client.map_err(|error| StoreError::Client {
+        message: Chain(&error).to_string(),
+    })
 }
 
 fn builder(settings: &StoreSettings) -> Result<reqwest::ClientBuilder, StoreError> {
