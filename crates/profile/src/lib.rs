@@ -6,7 +6,8 @@
 //!
 //! [`check::Checker`] is for bodies on their way elsewhere: chunk by chunk, in constant memory.
 //! [`unpack`] and [`Profile::decode`] make a [`Profile`] of bytes that are all there, [`Profile::encode`] makes bytes of
-//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does. [`build::Builder`] makes a [`Profile`] of what is in another form. [`view`] is what people look at.
+//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does. [`build::Builder`] makes a [`Profile`] of what is in another
+//! form, [`import`] does so with what other tools write. [`view`] is what people look at.
 
 pub mod build;
 pub mod check;
@@ -14,6 +15,7 @@ mod decode;
 mod encode;
 mod excerpt;
 mod gunzip;
+pub mod import;
 mod limits;
 pub mod merge;
 pub mod model;
