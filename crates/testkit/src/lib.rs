@@ -7,6 +7,7 @@ pub mod cache;
 pub mod cluster;
 pub mod image;
 pub mod process;
+pub mod s3;
 pub mod tools;
 pub mod wait;
 

@@ -4,13 +4,13 @@ use planner::Reason;
 use store::StoreError;
 
 use crate::jobs::{Spooled, job};
-use crate::server::{BUCKET, KEY, SECRET, Server, policy, settings, stores};
+use crate::server::{BUCKET, KEY, SECRET, Server, policy, read, settings, stores};
 
 const FIRST: &str = "profiles/2026-11-23/cart/20261123-100005-heap.pprof";
 
 #[tokio::test]
 async fn a_profile_lies_under_the_seeds_key() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let spooled = Spooled::of_size(100_000);
     let stored = store
@@ -21,17 +21,17 @@ async fn a_profile_lies_under_the_seeds_key() {
         (stored.key.as_str(), stored.bytes, stored.sha256),
         (FIRST, spooled.bytes, spooled.sha256)
     );
-    assert_eq!(server.objects(), [FIRST]);
-    assert_eq!(server.object(FIRST), content(&spooled));
+    assert_eq!(server.objects().unwrap(), [FIRST]);
+    assert_eq!(read(server.files().join(FIRST)), content(&spooled));
 }
 
 fn content(spooled: &Spooled) -> Vec<u8> {
-    crate::server::read(spooled.file.path().to_owned())
+    read(spooled.file.path().to_owned())
 }
 
 #[tokio::test]
 async fn failure_19_two_replicas_in_one_second_are_two_objects() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let (one, other) = (Spooled::new(b"one"), Spooled::new(b"other"));
     let first = store
@@ -47,13 +47,13 @@ async fn failure_19_two_replicas_in_one_second_are_two_objects() {
         second.key,
         "profiles/2026-11-23/cart/20261123-100005-heap-cart-1-0000000000000002.pprof"
     );
-    assert_eq!(server.object(&first.key), b"one");
-    assert_eq!(server.object(&second.key), b"other");
+    assert_eq!(read(server.files().join(&first.key)), b"one");
+    assert_eq!(read(server.files().join(&second.key)), b"other");
 }
 
 #[tokio::test]
 async fn failure_19_equal_bytes_of_two_replicas_are_two_objects() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let spooled = Spooled::new(b"the same");
     let mut keys = Vec::new();
@@ -68,12 +68,12 @@ async fn failure_19_equal_bytes_of_two_replicas_are_two_objects() {
             "profiles/2026-11-23/cart/20261123-100005-heap-cart-1-0000000000000002.pprof"
         ]
     );
-    assert_eq!(server.objects().len(), 2);
+    assert_eq!(server.objects().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn the_same_capture_again_is_the_same_object() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let job = job(1, policy(&server.address));
     let spooled = Spooled::of_size(70_000);
@@ -85,12 +85,12 @@ async fn the_same_capture_again_is_the_same_object() {
         .await
         .unwrap();
     assert_eq!(again, first);
-    assert_eq!(server.objects(), [FIRST]);
+    assert_eq!(server.objects().unwrap(), [FIRST]);
 }
 
 #[tokio::test]
 async fn failure_23_a_conflict_is_never_a_success() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let mut job = job(1, policy(&server.address));
     let names = planner::keys::profile_keys(&job, planner::ProfileType::Heap);
@@ -105,7 +105,7 @@ async fn failure_23_a_conflict_is_never_a_success() {
     assert!(matches!(&error, StoreError::KeyConflict { first, second } if [first, second] == [&names[0], &names[1]]));
     assert_eq!((error.reason(), error.is_retryable()), (Reason::KeyConflict, false));
     assert_eq!(
-        names.map(|name| server.object(&name)),
+        names.map(|name| read(server.files().join(&name))),
         [b"somebody else's", b"somebody else's"]
     );
     job.decided_at.0 += 1_000;
@@ -114,7 +114,7 @@ async fn failure_23_a_conflict_is_never_a_success() {
 
 #[tokio::test]
 async fn of_many_at_once_every_one_is_kept() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let bodies: Vec<_> = (0..16_u64)
         .map(|id| (id, Spooled::new(format!("body {id}").as_bytes())))
@@ -126,14 +126,14 @@ async fn of_many_at_once_every_one_is_kept() {
     });
     let keys = futures::future::join_all(puts).await;
     for ((id, _), key) in bodies.iter().zip(&keys) {
-        assert_eq!(server.object(key), format!("body {id}").into_bytes());
+        assert_eq!(read(server.files().join(key)), format!("body {id}").into_bytes());
     }
-    assert_eq!(server.objects().len(), 16);
+    assert_eq!(server.objects().unwrap().len(), 16);
 }
 
 #[tokio::test]
 async fn failure_20_slashes_in_labels_do_not_fail_the_upload() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let mut job = job(1, policy(&server.address));
     job.service = "app.kubernetes.io/name=cart äöü\r\nx-amz-acl: public-read".into();
@@ -152,7 +152,7 @@ async fn failure_20_slashes_in_labels_do_not_fail_the_upload() {
 
 #[tokio::test]
 async fn failure_21_a_prefix_is_used_as_written() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let stores = stores(&server.address);
     let spooled = Spooled::new(b"x");
     for prefix in ["team a/ümlaut", "50%/a+b=c&d", "~tilde*'(x)!", "a.b/..c"] {
@@ -171,7 +171,7 @@ async fn failure_21_a_prefix_is_used_as_written() {
             "{}",
             stored.key
         );
-        assert_eq!(server.object(&stored.key), b"x");
+        assert_eq!(read(server.files().join(&stored.key)), b"x");
     }
     for prefix in ["../etc", "a/../b", "a/./b", "/a", "a/", "a\nb"] {
         let policy = planner::StorePolicy {
@@ -188,7 +188,7 @@ async fn failure_21_a_prefix_is_used_as_written() {
 
 #[tokio::test]
 async fn wrong_keys_are_denied_and_a_missing_bucket_is_named_at_once() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let spooled = Spooled::new(b"x");
     let mut wrong = settings(&server.address);
     wrong.environment =
@@ -217,13 +217,13 @@ async fn wrong_keys_are_denied_and_a_missing_bucket_is_named_at_once() {
         "{error}"
     );
     assert_eq!(store.probe().await.unwrap_err().reason(), Reason::BucketNotFound);
-    assert_eq!(server.objects(), Vec::<String>::new());
+    assert_eq!(server.objects().unwrap(), Vec::<String>::new());
     assert_eq!(BUCKET, &*policy(&server.address).bucket);
 }
 
 #[tokio::test]
 async fn a_body_that_changed_since_its_check_is_not_stored() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let spooled = Spooled::of_size(20_000);
     let longer = store::ProfileBody {
@@ -248,5 +248,5 @@ async fn a_body_that_changed_since_its_check_is_not_stored() {
         (Reason::SpoolUnavailable, false),
         "{error}"
     );
-    assert_eq!(server.objects(), Vec::<String>::new());
+    assert_eq!(server.objects().unwrap(), Vec::<String>::new());
 }

@@ -22,7 +22,7 @@ fn two_attempts(address: &str) -> StoreSettings {
 
 #[tokio::test]
 async fn a_lost_answer_is_settled_by_looking() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let proxy = Proxy::before(&server.address, [Fault::LoseAnswer]).await;
     let store = stores(&proxy.address).open(&policy(&proxy.address)).unwrap();
     let spooled = Spooled::of_size(200_000);
@@ -34,14 +34,14 @@ async fn a_lost_answer_is_settled_by_looking() {
         (stored.key.as_str(), stored.bytes, stored.sha256),
         (FIRST, spooled.bytes, spooled.sha256)
     );
-    assert_eq!(server.objects(), [FIRST]);
+    assert_eq!(server.objects().unwrap(), [FIRST]);
     assert_eq!(proxy.connections(), 2, "one upload and one look, no second upload");
 }
 
 /// `SOAK=1` cuts at every byte of the request; otherwise at a spread of them that holds both ends.
 #[tokio::test]
 async fn cut_anywhere_there_is_one_whole_object_or_none() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let spooled = Spooled::of_size(3_000);
     let whole = read(spooled.file.path().to_owned());
     // Head and body together have about 4,200 bytes; past the end nothing is cut.
@@ -83,7 +83,7 @@ async fn cut_anywhere_there_is_one_whole_object_or_none() {
 
 #[tokio::test]
 async fn a_silent_store_costs_its_deadline_and_no_more() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let proxy = Proxy::before(
         &server.address,
         [Fault::Silence, Fault::Silence, Fault::Silence, Fault::Silence],
@@ -103,7 +103,7 @@ async fn a_silent_store_costs_its_deadline_and_no_more() {
         (error.reason(), error.is_retryable()),
         (Reason::StorageUnavailable, true)
     );
-    assert_eq!(server.objects(), Vec::<String>::new());
+    assert_eq!(server.objects().unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

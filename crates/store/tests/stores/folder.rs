@@ -46,7 +46,7 @@ async fn a_bucket_is_a_folder_and_no_bucket_the_root() {
         store.probe().await.unwrap();
     }
     assert_eq!(
-        objects_in(root.path().to_owned()),
+        objects_in(root.path()).unwrap(),
         [format!("bucket/{FIRST}"), FIRST.to_owned()]
     );
     assert_eq!(read(root.path().join(FIRST)), read(spooled.file.path().to_owned()));
@@ -75,7 +75,7 @@ async fn failure_19_in_a_folder_nothing_is_overwritten() {
         SECOND
     );
     assert_eq!(
-        objects_in(root.path().to_owned()),
+        objects_in(root.path()).unwrap(),
         [SECOND, FIRST],
         "and nothing temporary is left"
     );
@@ -127,7 +127,7 @@ async fn nothing_leaves_the_folder() {
             .unwrap_err();
         assert_eq!(error.reason(), Reason::InvalidSpec, "{prefix}");
     }
-    assert_eq!(objects_in(root.path().to_owned()), Vec::<String>::new());
+    assert_eq!(objects_in(root.path()).unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_body_that_changed_or_is_gone_is_not_stored() {
     };
     let error = store.put_profile(&job(1, policy("")), gone).await.unwrap_err();
     assert_eq!(error.reason(), Reason::SpoolUnavailable);
-    assert_eq!(objects_in(root.path().to_owned()), Vec::<String>::new());
+    assert_eq!(objects_in(root.path()).unwrap(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ async fn failure_22_many_uploads_make_one_token_exchange() {
 
 #[tokio::test]
 async fn a_token_service_that_refuses_is_told_apart_from_the_store() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let sts = Scripted::start(|_, _| answer("403 Forbidden", "", "<Error><Code>AccessDenied</Code></Error>")).await;
     let token = tempfile::NamedTempFile::new().unwrap();
     let settings = StoreSettings {
@@ -95,7 +95,7 @@ async fn a_token_service_that_refuses_is_told_apart_from_the_store() {
 
 #[tokio::test]
 async fn a_token_goes_nowhere_in_the_clear_unless_allowed() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let sts = Scripted::start(|_, _| credentials()).await;
     let token = tempfile::NamedTempFile::new().unwrap();
     let mut settings = irsa(&server.address, &sts.address, token.path());
@@ -112,7 +112,7 @@ async fn a_token_goes_nowhere_in_the_clear_unless_allowed() {
 
 #[tokio::test]
 async fn failure_14_a_token_service_that_redirects_is_not_followed() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let elsewhere = Scripted::start(|_, _| credentials()).await;
     let target = format!("Location: http://{}/\r\n", elsewhere.address);
     let sts = Scripted::start(move |_, _| answer("307 Temporary Redirect", &target, "")).await;
@@ -131,7 +131,7 @@ async fn failure_14_a_token_service_that_redirects_is_not_followed() {
 
 #[tokio::test]
 async fn pod_identity_hands_its_token_to_the_agent() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let agent = Scripted::start(|_, _| {
         let keys = format!(r#"{{"AccessKeyId":"{KEY}","SecretAccessKey":"{SECRET}","#);
         answer(

@@ -60,7 +60,7 @@ async fn story(store: &Store, policy: &StorePolicy, files: PathBuf) {
     let read = since(shop.clone(), 60, 10).await;
     assert_eq!(read, [complete]);
     assert_eq!(read[0].state, RecordState::Complete);
-    assert_eq!(objects_in(files.clone()).len(), 4);
+    assert_eq!(objects_in(&files.clone()).unwrap().len(), 4);
 
     // What others put there is passed over.
     let day = files.join("profiles/_captures/2026-11-23/shop/cart");
@@ -75,7 +75,7 @@ async fn story(store: &Store, policy: &StorePolicy, files: PathBuf) {
 
 #[tokio::test]
 async fn records_in_a_bucket() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let policy = policy(&server.address);
     story(&stores(&server.address).open(&policy).unwrap(), &policy, server.files()).await;
 }
@@ -89,7 +89,7 @@ async fn records_in_a_folder() {
 
 #[tokio::test]
 async fn a_listing_of_several_pages_is_read_to_its_end() {
-    let server = Server::start().await;
+    let server = Server::start().unwrap();
     let policy = policy(&server.address);
     let store = stores(&server.address).open(&policy).unwrap();
     let day = server.files().join("profiles/_captures/2026-11-23/shop/cart");
