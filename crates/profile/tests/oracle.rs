@@ -8,95 +8,22 @@
     reason = "a test file: its functions are tests or their parts"
 )]
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use profile::check::{CheckError, Checker};
 use profile::merge::{MergeError, Merger};
 use profile::view::View;
 use profile::{Limits, Profile, unpack};
-use tempfile::TempDir;
 
 #[path = "oracle/corpus.rs"]
 mod corpus;
+#[path = "oracle/harness.rs"]
+mod harness;
 
 use corpus::{corpus, go, read, sources};
-
-/// The built oracle and a folder for what it reads and writes.
-struct Oracle {
-    folder: TempDir,
-}
-
-/// What is asked of the oracle: an operation and the profiles that it is for.
-struct Request {
-    operation: &'static str,
-    sources: Vec<PathBuf>,
-}
-
-impl Oracle {
-    /// `None` when there is no Go to build it with.
-    fn build() -> Option<Self> {
-        if Command::new("go")
-            .arg("version")
-            .stdout(Stdio::null())
-            .status()
-            .is_err()
-        {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "the oracle needs go, and CI must have it"
-            );
-            return None;
-        }
-        let oracle = Self {
-            folder: TempDir::new().unwrap(),
-        };
-        let program = oracle.program();
-        go(&sources(), &["build", "-o", program.to_str().unwrap(), "."]);
-        Some(oracle)
-    }
-
-    fn program(&self) -> PathBuf {
-        self.folder.path().join("oracle")
-    }
-
-    /// What the oracle answers to each request: the bytes that it wrote, or why it did not.
-    fn ask(&self, requests: &[Request]) -> Vec<Result<Vec<u8>, String>> {
-        let out = |index: usize| self.folder.path().join(format!("{index}.out"));
-        let list = self.folder.path().join("requests");
-        let mut file = File::create(&list).unwrap();
-        for (index, request) in requests.iter().enumerate() {
-            let sources: Vec<_> = request.sources.iter().map(|path| path.to_str().unwrap()).collect();
-            writeln!(
-                file,
-                "{}\t{}\t{}",
-                request.operation,
-                out(index).display(),
-                sources.join("\t")
-            )
-            .unwrap();
-        }
-        let ran = Command::new(self.program())
-            .stdin(File::open(&list).unwrap())
-            .output()
-            .unwrap();
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-        let answers = String::from_utf8(ran.stdout).unwrap();
-        let answers: Vec<_> = answers.lines().collect();
-        assert_eq!(answers.len(), requests.len());
-        let answer = |(index, answer): (usize, &&str)| match *answer {
-            "ok" => {
-                let bytes = read(&out(index));
-                fs::remove_file(out(index)).unwrap();
-                Ok(bytes)
-            }
-            error => Err(error.to_owned()),
-        };
-        answers.iter().enumerate().map(answer).collect()
-    }
-}
+use harness::{Oracle, Request, compare};
 
 fn ours(request: &Request) -> Result<Vec<u8>, String> {
     let limits = Limits::DEFAULT;
@@ -111,7 +38,7 @@ fn ours(request: &Request) -> Result<Vec<u8>, String> {
         .map(|bytes| Profile::decode(bytes, &limits).map_err(said))
         .collect::<Result<Vec<_>, _>>()?;
     let failed = |error: MergeError| format!("{error:?}");
-    match (request.operation, profiles.as_mut_slice()) {
+    match (request.operation.as_str(), profiles.as_mut_slice()) {
         ("write", [one]) => Ok(one.encode()),
         ("compact", [one]) => Ok(one.compact().map_err(failed)?.encode()),
         ("base", [one, base]) => Ok(one.subtract(base).map_err(failed)?.encode()),
@@ -131,42 +58,21 @@ fn ours(request: &Request) -> Result<Vec<u8>, String> {
     }
 }
 
-fn compare(oracle: &Oracle, requests: &[Request]) -> usize {
-    let mut compared = 0;
-    for (request, theirs) in requests.iter().zip(oracle.ask(requests)) {
-        match (theirs, ours(request)) {
-            (Ok(theirs), Ok(ours)) => {
-                assert!(theirs == ours, "{} {:?} differ", request.operation, request.sources);
-                compared += 1;
-            }
-            (Err(_), Err(_)) => {}
-            (theirs, ours) => {
-                let (theirs, ours) = (theirs.map(|bytes| bytes.len()), ours.map(|bytes| bytes.len()));
-                panic!(
-                    "{} {:?}: google/pprof {theirs:?}, ours {ours:?}",
-                    request.operation, request.sources
-                );
-            }
-        }
-    }
-    compared
-}
-
 #[test]
 fn every_profile_and_pair_gives_the_same_bytes() {
     let Some(oracle) = Oracle::build() else {
         return eprintln!("no go: nothing compared");
     };
     let corpus = corpus();
-    let one = |operation, path: &PathBuf| Request {
-        operation,
+    let one = |operation: &str, path: &PathBuf| Request {
+        operation: operation.to_owned(),
         sources: vec![path.clone()],
     };
     let alone: Vec<_> = corpus
         .iter()
         .flat_map(|path| [one("write", path), one("compact", path)])
         .collect();
-    let compared = compare(&oracle, &alone);
+    let compared = compare(&oracle, &alone, ours);
     // Of the pinned modules, Go and this crate alone.
     assert!(compared >= 40, "only {compared} profiles were compared");
 
@@ -190,7 +96,7 @@ fn every_profile_and_pair_gives_the_same_bytes() {
         {
             for (first, second) in orders.into_iter().take(if is_large { 1 } else { 3 }) {
                 pairs.push(Request {
-                    operation,
+                    operation: (*operation).to_owned(),
                     sources: vec![first.to_path_buf(), second.to_path_buf()],
                 });
             }
@@ -199,11 +105,11 @@ fn every_profile_and_pair_gives_the_same_bytes() {
     for group in valid.chunk_by(|(types, _), (others, _)| types == others) {
         let sources = group.iter().map(|(_, path)| path.to_path_buf()).collect();
         pairs.push(Request {
-            operation: "merge",
+            operation: "merge".to_owned(),
             sources,
         });
     }
-    let compared = compare(&oracle, &pairs);
+    let compared = compare(&oracle, &pairs, ours);
     assert!(compared >= 200, "only {compared} pairs were compared");
     println!("{} files, {compared} pairs and groups", valid.len());
 }
@@ -349,7 +255,7 @@ fn damaged_profiles_get_the_same_verdict_and_bytes() {
             fs::write(&path, &damaged).unwrap();
             for operation in ["write", "compact"] {
                 requests.push(Request {
-                    operation,
+                    operation: operation.to_owned(),
                     sources: vec![path.clone()],
                 });
             }
