@@ -77,14 +77,12 @@ cluster-down: ## Stop it; nothing is left behind
 ##@ Ship
 
 .PHONY: docker-build
-docker-build: ## Build the image IMG with docker, podman or buildah, whichever is there
+docker-build: ## Build the image IMG with docker, podman or buildah, whichever works here
 	$(XTASK) image --tag $(IMG)
 
 .PHONY: docker-push
 docker-push: ## Push the image IMG
-	@for program in docker podman buildah; do \
-		if command -v $$program >/dev/null; then echo "$$program push $(IMG)"; exec $$program push $(IMG); fi; \
-	done; echo "neither docker, podman nor buildah is there" >&2; exit 1
+	$(XTASK) image --push --tag $(IMG)
 
 .PHONY: install
 install: ## Install the custom resource into the cluster of your kubeconfig

@@ -27,7 +27,18 @@ pub(crate) struct Flags {
     /// Only put the program and the certificates in place for the Dockerfile.
     #[arg(long, conflicts_with = "archive")]
     stage: bool,
+    /// Build nothing: push the image from where it was left.
+    #[arg(long, conflicts_with_all = ["archive", "stage"])]
+    push: bool,
 }
+
+/// What developers have to build images with, and a question that it answers only when it can: a client without its
+/// engine builds nothing.
+const BUILDERS: [(&str, &[&str]); 3] = [
+    ("docker", &["version", "--format", "{{.Server.Version}}"]),
+    ("podman", &["info"]),
+    ("buildah", &["info"]),
+];
 
 /// Where distributions keep the root certificates.
 const CERTIFICATES: [&str; 3] = [
@@ -38,12 +49,31 @@ const CERTIFICATES: [&str; 3] = [
 
 /// Does what was asked.
 pub(crate) fn run(flags: &Flags) -> Result<()> {
-    stage(&flags.profile)?;
-    match &flags.archive {
-        _ if flags.stage => Ok(()),
-        Some(archive) => build_archive(&flags.tag, archive),
-        None => build_with_installed(&flags.tag),
+    let Flags {
+        tag,
+        profile,
+        archive,
+        stage: only_stage,
+        push,
+    } = flags;
+    if *push {
+        return process::run_shown(Command::new(installed_builder()?).args(["push", tag]));
     }
+    if *only_stage {
+        return stage(profile).map(drop);
+    }
+    if let Some(archive) = archive {
+        stage(profile)?;
+        return build_archive(tag, archive);
+    }
+    // Looked for first: the program takes minutes.
+    let builder = installed_builder()?;
+    stage(profile)?;
+    process::run_shown(
+        Command::new(builder)
+            .args(["build", "--tag", tag, "--file", "Dockerfile", "."])
+            .current_dir(root()?),
+    )
 }
 
 /// Builds the static program and puts it, with the certificates, where the Dockerfile takes them from.
@@ -82,19 +112,14 @@ pub(crate) fn stage(profile: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Builds from the Dockerfile with what developers have: docker, podman or buildah, in this order.
-fn build_with_installed(tag: &str) -> Result<()> {
-    let root = root()?;
-    let found = ["docker", "podman", "buildah"]
-        .into_iter()
-        .find(|program| process::find(program).is_some());
-    let program =
-        found.context("neither docker, podman nor buildah is there; use `cargo xtask image --archive FILE`")?;
-    process::run_shown(
-        Command::new(program)
-            .args(["build", "--tag", tag, "--file", "Dockerfile", "."])
-            .current_dir(root),
-    )
+/// The first of [`BUILDERS`] that works here.
+fn installed_builder() -> Result<&'static str> {
+    let works = |(program, question): &&(&str, &[&str])| process::run(Command::new(program).args(*question)).is_ok();
+    let (program, _) = BUILDERS.iter().find(works).context(
+        "none of docker (with its engine), podman and buildah works here; `cargo xtask image --archive FILE` writes an \
+         archive without them",
+    )?;
+    Ok(program)
 }
 
 /// Builds from the Dockerfile with our own buildah and writes an archive. It shares nothing with the machine's images.

@@ -136,24 +136,24 @@ fn metrics_routes(telemetry: Telemetry) -> Router {
 fn health_routes(telemetry: Telemetry, readiness: Readiness) -> Router {
     let probed = telemetry.clone();
     let live = move || {
-        let silent = probed.actor_silent_millis();
-        async move {
-            // Never whether the API server answers: its outage must not become our restart.
-            if silent < ACTOR_SILENCE_MILLIS_MAX {
-                (StatusCode::OK, "ok\n".to_owned())
-            } else {
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    format!("the actor has been silent for {silent} ms\n"),
-                )
-            }
-        }
+        let (code, text) = liveness_of(probed.actor_silent_millis());
+        async move { (code, text) }
     };
     let ready = move || {
         let (code, text) = readiness_of(&telemetry, &readiness);
         async move { (code, text) }
     };
     Router::new().route("/healthz", get(live)).route("/readyz", get(ready))
+}
+
+/// Never whether the API server answers: its outage must not become our restart.
+fn liveness_of(silent_millis: u64) -> (StatusCode, String) {
+    if silent_millis < ACTOR_SILENCE_MILLIS_MAX {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        let text = format!("the actor has been silent for {silent_millis} ms\n");
+        (StatusCode::SERVICE_UNAVAILABLE, text)
+    }
 }
 
 fn readiness_of(telemetry: &Telemetry, readiness: &Readiness) -> (StatusCode, String) {
@@ -234,5 +234,38 @@ async fn why(
             .into_response()
         }
         Ok(None) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the operator does not answer\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn failure_25_health_says_what_is_true() {
+        let (telemetry, readiness) = (Telemetry::new(Clock::start()), Readiness::default());
+        let is_ready = || readiness_of(&telemetry, &readiness).0 == StatusCode::OK;
+        assert!(!is_ready(), "nothing is listed yet");
+        readiness.synced();
+        assert!(is_ready());
+        readiness.ending();
+        assert!(!is_ready(), "told to end");
+
+        assert_eq!(liveness_of(ACTOR_SILENCE_MILLIS_MAX - 1).0, StatusCode::OK);
+        assert_eq!(liveness_of(ACTOR_SILENCE_MILLIS_MAX).0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn failure_25_the_documented_metrics_are_served_from_the_start() {
+        let page = Telemetry::new(Clock::start()).render();
+        for name in [
+            "profiling_captures",
+            "profiling_uploads",
+            "profiling_errors",
+            "profiling_threshold_violations",
+        ] {
+            assert!(page.contains(&format!("# TYPE {name} counter")), "{name} in\n{page}");
+        }
     }
 }
