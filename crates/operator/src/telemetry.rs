@@ -140,7 +140,39 @@ impl Telemetry {
             heartbeat: Arc::new(AtomicU64::new(clock.mono().0)),
         };
         this.described = this.register().into();
+        this.begin_at_zero();
         this
+    }
+
+    /// Series that people make alerts of are there before the first event: a rate does not see the step from nothing to
+    /// one, and a page without a documented name looks broken.
+    fn begin_at_zero(&self) {
+        for reason in [Reason::ThresholdExceeded, Reason::OnDemand, Reason::Requested] {
+            for profile_type in ProfileType::ALL {
+                drop(self.captures.get_or_create(&CaptureLabels {
+                    reason: reason.as_kebab(),
+                    r#type: profile_type.as_str(),
+                    outcome: Reason::ProfileCaptured.as_kebab(),
+                }));
+            }
+        }
+        for outcome in [Reason::StorageReady, Reason::StorageUnavailable] {
+            drop(self.uploads.get_or_create(&OutcomeLabel {
+                outcome: outcome.as_kebab(),
+            }));
+        }
+        for (stage, reason) in [
+            ("capture", Reason::TimedOut),
+            ("record", Reason::StorageUnavailable),
+            ("restore", Reason::StorageUnavailable),
+            ("usage", Reason::MetricsUnavailable),
+        ] {
+            drop(self.errors.get_or_create(&ErrorLabels {
+                stage,
+                reason: reason.as_kebab(),
+            }));
+        }
+        self.planner_counts(&Counters::default());
     }
 
     fn register(&self) -> Vec<Described> {
