@@ -122,6 +122,7 @@ impl World {
             Applied::New(slot) => {
                 self.select(slot);
                 self.queue_target(now.mono, slot);
+                self.tell_past_of(slot, out);
             }
             Applied::Changed { slot, labels } => {
                 if labels {
@@ -209,6 +210,20 @@ impl World {
         }
         for slot in config.targets.difference(&before) {
             self.targets.select(*slot, place, true);
+        }
+    }
+
+    /// Says what the records told of a target before it was seen.
+    fn tell_past_of(&mut self, slot: Slot, out: &mut Vec<Command>) {
+        let Some((id, places)) = self
+            .targets
+            .get(slot)
+            .map(|target| (target.id, target.selected_by.clone()))
+        else {
+            return;
+        };
+        for place in places.iter().copied() {
+            self.tell_interrupted(place, id, out);
         }
     }
 

@@ -92,7 +92,16 @@ pub(crate) struct Pair {
     pub(crate) back_offs: Vec<BackOff>,
     /// The failures that were last told of.
     pub(crate) failures_told: Vec<(ProfileType, Reason)>,
-    pub(crate) interrupted_told: Option<CaptureId>,
+    /// The last capture that the end of a former process interrupted.
+    pub(crate) interrupted: Option<Interrupted>,
+}
+
+/// A capture that the end of a former process interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interrupted {
+    pub(crate) capture: CaptureId,
+    /// Whether it was told of; not while its target was not seen yet.
+    pub(crate) told: bool,
 }
 
 /// A wait after failures of one type.

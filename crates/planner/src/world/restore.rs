@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use crate::command::{Command, Notice, NoticeTarget, RestoreRequest};
 use crate::event::{PastCapture, PastOutcome};
-use crate::id::ConfigId;
+use crate::id::{ConfigId, TargetId};
 use crate::reason::Reason;
 use crate::time::{Mono, Now, Wall};
 use crate::world::World;
-use crate::world::configs::{BackOff, Config, Pair, Place, Restore};
+use crate::world::configs::{BackOff, Config, Interrupted, Place, Restore};
 
 /// How far back records are read at least: a capture takes up to some minutes from decision to its end, and one that
 /// was interrupted is told of even where cooldown and interval are short.
@@ -128,20 +128,31 @@ impl World {
                 }
             }
             PastOutcome::Interrupted => {
-                if known.is_some() && tell_once(pair, past) {
-                    self.tell_interrupted(past, out);
+                if pair.interrupted.is_none_or(|one| one.capture != past.capture) {
+                    let capture = past.capture;
+                    pair.interrupted = Some(Interrupted { capture, told: false });
                 }
+                self.tell_interrupted(place, past.target, out);
             }
         }
     }
 
-    fn tell_interrupted(&self, past: &PastCapture, out: &mut Vec<Command>) {
-        let Some(target) = self.targets.slot(past.target).and_then(|slot| self.targets.get(slot)) else {
+    /// Tells once of a capture of this target that was interrupted, as soon as the target is known.
+    pub(super) fn tell_interrupted(&mut self, place: Place, target: TargetId, out: &mut Vec<Command>) {
+        let Some(target) = self.targets.slot(target).and_then(|slot| self.targets.get(slot)) else {
             return;
         };
+        let pair = self
+            .configs
+            .get_mut(place)
+            .and_then(|config| config.pairs.get_mut(&target.id));
+        let Some(interrupted) = pair.and_then(|pair| pair.interrupted.as_mut()).filter(|one| !one.told) else {
+            return;
+        };
+        interrupted.told = true;
+        let capture = interrupted.capture;
         let text = alloc::format!(
-            "capture {} was interrupted by the end of the operator's process; it is made again when its reason holds again",
-            past.capture
+            "capture {capture} was interrupted by the end of the operator's process; it is made again when its reason holds again",
         );
         let notice = Notice {
             about: NoticeTarget::Target {
@@ -152,15 +163,10 @@ impl World {
             reason: Reason::Interrupted,
             warning: true,
             message: text.into(),
-            once_of: Some(past.capture),
+            once_of: Some(capture),
         };
         self.tell(notice, out);
     }
-}
-
-/// Whether an interrupted capture was not told of yet.
-fn tell_once(pair: &mut Pair, past: &PastCapture) -> bool {
-    pair.interrupted_told.replace(past.capture) != Some(past.capture)
 }
 
 /// A wall time on the monotonic clock, by its distance from now; never in the future, whatever the clocks say.
