@@ -12,7 +12,7 @@ use crate::{root, say};
 /// is left.
 pub(crate) fn run() -> Result<()> {
     process::run_shown(Command::new("cargo").args(["fetch", "--locked"]).current_dir(root()?))?;
-    let missing = packages::missing();
+    let missing = [packages::missing(), packages::missing_runtimes()].concat();
     if missing.is_empty() {
         say("packages of this machine: nothing is missing");
     } else if process::is_root() {
@@ -25,7 +25,7 @@ pub(crate) fn run() -> Result<()> {
         ));
     }
     let version = KubernetesVersion::from_environment()?;
-    let others = [Tool::CargoDeny, Tool::Buildah, Tool::Helm];
+    let others = [Tool::CargoDeny, Tool::Buildah, Tool::Helm, Tool::PySpy, Tool::Austin];
     for tool in Tool::of_cluster(version).into_iter().chain(others) {
         let begun = testkit::wait::now();
         ensure(tool)?;

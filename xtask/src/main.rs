@@ -13,6 +13,7 @@ mod crd;
 mod deps;
 mod e2e;
 mod image;
+mod reference;
 mod suite;
 mod test;
 
@@ -42,6 +43,12 @@ enum Chore {
     E2e(e2e::Flags),
     /// Build the operator's image.
     Image(image::Flags),
+    /// Write the page about kubectl-profile from its help.
+    Reference {
+        /// Fail where the page is not current, and write nothing.
+        #[arg(long)]
+        check: bool,
+    },
     /// Run every test.
     Test,
     /// Run every check that needs no test to run.
@@ -73,6 +80,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
             }
         }
         Chore::Image(flags) => image::run(&flags)?,
+        Chore::Reference { check } => reference::run(&root()?, check)?,
         Chore::Test => return test::everything(),
         Chore::Vet => return test::vet(),
     }

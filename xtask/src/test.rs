@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use testkit::process;
-use testkit::tools::{Tool, ensure};
+use testkit::tools::{Tool, ensure, packages};
 
 use crate::suite::{self, Ran};
 use crate::{e2e, root, say};
@@ -22,6 +22,7 @@ const GOFMT: &str = r#"files="$(gofmt -l .)" && [ -z "$files" ] || { echo "not f
 pub(crate) fn everything() -> Result<ExitCode> {
     let mut results = Results::default();
     results.check_statically()?;
+    results.install_runtimes();
     results.cargo("units", &["test", "--workspace", "--exclude", "e2e", "--no-fail-fast"])?;
     for module in GO_MODULES {
         results.run(
@@ -85,6 +86,10 @@ impl Results {
             "generated files",
             &["run", "--quiet", "--package", "xtask", "--", "crd", "--check"],
         )?;
+        self.cargo(
+            "generated pages",
+            &["run", "--quiet", "--package", "xtask", "--", "reference", "--check"],
+        )?;
         for module in GO_MODULES {
             let check = format!("{GOFMT} && go vet ./...");
             let mut sh = Command::new("sh");
@@ -94,6 +99,17 @@ impl Results {
             )?;
         }
         Ok(())
+    }
+
+    /// What the importers' tests run: node, java and python. Where they cannot be installed, those tests say so.
+    fn install_runtimes(&mut self) {
+        let missing = packages::missing_runtimes();
+        if !missing.is_empty() {
+            say(&format!("installing packages: {}", missing.join(" ")));
+        }
+        if let Err(error) = packages::install(&missing) {
+            self.leave_out("importers, on real programs", &format!("{error:#}"));
+        }
     }
 
     fn check_licences(&mut self) -> Result<()> {

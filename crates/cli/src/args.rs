@@ -3,10 +3,18 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
-/// Read, compare and explain pprof profiles.
+/// Read, compare and explain profiles on local files; no cluster is needed.
+///
+/// Wherever a profile is read, it may be one of pprof (packed or not), collapsed stacks (py-spy, austin, async-profiler,
+/// perf), V8's .cpuprofile or .heapprofile, or a JFR recording. What it is shows in its bytes; names do not matter.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-profile", version)]
+#[command(
+    name = "kubectl-profile",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed (a bad profile included), 2 wrong usage."
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -16,6 +24,9 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Tell whether files are whole and valid profiles.
+    ///
+    /// pprof profiles get both checks: the one that the operator runs while a body streams into the bucket, and the full
+    /// one, whose verdict is that of google/pprof. Profiles of other formats are valid when they can be read.
     Check(CheckArgs),
     /// Show what a profile says about itself.
     Info(InfoArgs),
@@ -28,7 +39,27 @@ pub(crate) enum Command {
     /// Subtract one profile from another.
     Diff(DiffArgs),
     /// Merge CPU profiles into one for `go build -pgo`.
+    ///
+    /// The compiler reads default.pgo in the folder of the main package by itself. Profiles of production, of several pods
+    /// and hours, make a better one than any benchmark. In a folder what is no CPU profile is left out, and said so; a file
+    /// that is named must be one. Profiles must have the start lines of functions: Go writes them since 1.20.
     Pgo(PgoArgs),
+    /// Make a profile of one format into another.
+    ///
+    /// A JFR recording becomes one profile with the sample types of what it holds: cpu, wall, alloc, inuse, lock. Names, files
+    /// and lines are those that the source has. Collapsed stacks are counts of samples unless austin wrote them.
+    Convert(ConvertArgs),
+    /// Print a script with which a shell completes this program's arguments.
+    ///
+    /// For `kubectl profile` kubectl itself asks a program named kubectl_complete-profile, which has to run `kubectl-profile
+    /// __complete` with the arguments that it is given.
+    Completion(CompletionArgs),
+    /// Complete arguments for kubectl.
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArgs),
+    /// Print the reference page.
+    #[command(name = "__reference", hide = true)]
+    Reference,
 }
 
 /// How to print.
@@ -42,6 +73,11 @@ pub(crate) enum Output {
 
 /// Arguments of `check`.
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile check heap.pprof
+  kubectl-profile check -o json profiles/2026-01-15/web | jq '.[] | select(.valid | not)'
+  curl -s localhost:6060/debug/pprof/heap | kubectl-profile check -")]
 pub(crate) struct CheckArgs {
     /// Profiles, folders of them, or "-" for standard input.
     #[arg(required = true)]
@@ -134,11 +170,89 @@ pub(crate) struct DiffArgs {
 
 /// Arguments of `pgo`.
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile pgo --out cmd/web/default.pgo profiles/2026-01-15/web
+  go build -pgo=auto ./cmd/web")]
 pub(crate) struct PgoArgs {
-    /// CPU profiles of one program, or folders of them.
+    /// CPU profiles of one program, folders of them, or "-" for standard input.
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// The file to write.
     #[arg(long, default_value = "default.pgo")]
     pub(crate) out: PathBuf,
+}
+
+/// A format to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum From {
+    /// pprof's protobuf, packed or not.
+    Pprof,
+    /// A line for each stack, of py-spy, austin, async-profiler or perf.
+    Collapsed,
+    /// V8's CPU profile.
+    Cpuprofile,
+    /// V8's sampling heap profile.
+    Heapprofile,
+    /// Java's flight recorder, of the JVM or async-profiler.
+    Jfr,
+}
+
+/// A format to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum To {
+    /// pprof's protobuf with gzip.
+    Pprof,
+    /// pprof's protobuf without gzip.
+    Raw,
+    /// A line for each stack of one sample type.
+    Folded,
+}
+
+/// Arguments of `convert`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile convert --out app.pprof recording.jfr && go tool pprof -top -sample_index=alloc_space app.pprof
+  node --cpu-prof --cpu-prof-name=app.cpuprofile app.js && kubectl-profile convert --out app.pprof app.cpuprofile
+  py-spy record -f raw -o app.stacks --pid 4711 && kubectl-profile convert --out app.pprof app.stacks
+  perf script | stackcollapse-perf.pl | kubectl-profile convert --out app.pprof -")]
+pub(crate) struct ConvertArgs {
+    /// A profile, or "-" for standard input.
+    pub(crate) file: PathBuf,
+    /// The format of the file. Seen in its bytes when it is not given.
+    #[arg(long, value_enum)]
+    pub(crate) from: Option<From>,
+    /// The format to write.
+    #[arg(long, value_enum, default_value = "pprof")]
+    pub(crate) to: To,
+    /// Which value, where the format has but one: the name of a sample type or its index. The profile's default when it is
+    /// not given.
+    #[arg(short = 't', long)]
+    pub(crate) sample_type: Option<String>,
+    /// The file to write; standard output when it is not given.
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Arguments of `completion`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile completion bash > /etc/bash_completion.d/kubectl-profile
+  kubectl-profile completion zsh > \"${fpath[1]}/_kubectl-profile\"
+  kubectl-profile completion fish > ~/.config/fish/completions/kubectl-profile.fish
+  printf '#!/bin/sh\\nexec kubectl-profile __complete \"$@\"\\n' > ~/bin/kubectl_complete-profile && chmod +x ~/bin/kubectl_complete-profile")]
+pub(crate) struct CompletionArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Arguments of the completion for kubectl.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompleteArgs {
+    /// The arguments so far; the last one is to be completed.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
 }

@@ -4,18 +4,19 @@ use std::path::Path;
 
 use anyhow::Result;
 use profile::check::{CheckError, Checker, Summary};
+use profile::import::Format;
 use profile::{Limits, Profile, unpack};
 use serde_json::json;
 
 use crate::args::{CheckArgs, Output};
-use crate::files;
+use crate::files::{self, Source};
 
 /// Whether all of them are valid.
 pub(crate) fn run(args: &CheckArgs) -> Result<bool> {
     let mut all_valid = true;
     let mut listed = Vec::new();
     for path in files::expand(&args.files)? {
-        let verdict = files::read(&path).and_then(|bytes| Ok(verdict(&bytes)?));
+        let verdict = files::read(&path).and_then(|bytes| verdict(&bytes));
         all_valid &= verdict.is_ok();
         match args.output {
             Output::Text => files::write(None, text(&path, &verdict).as_bytes())?,
@@ -28,28 +29,76 @@ pub(crate) fn run(args: &CheckArgs) -> Result<bool> {
     Ok(all_valid)
 }
 
-/// The streaming check for what it counts, and the full one for the ids.
-fn verdict(bytes: &[u8]) -> Result<Summary, CheckError> {
-    let mut checker = Checker::new(Limits::DEFAULT);
-    checker.feed(bytes)?;
-    let summary = checker.finish()?;
-    let unpacked = unpack(bytes, &Limits::DEFAULT)?;
-    Profile::decode(&unpacked, &Limits::DEFAULT)?;
-    Ok(summary)
+/// What a valid profile is.
+struct Valid {
+    source: Source,
+    samples: u64,
+    /// Kinds and units.
+    sample_types: Vec<(String, String)>,
+    bytes: u64,
+    uncompressed_bytes: u64,
 }
 
-fn text(path: &Path, verdict: &Result<Summary>) -> String {
+/// For pprof the streaming check, for what it counts and for what it says of a body that broke off, and the full one for
+/// the ids. What is of another format is valid if it can be read.
+fn verdict(bytes: &[u8]) -> Result<Valid> {
+    let summary = match stream(bytes) {
+        Ok(summary) => summary,
+        Err(error) => return imported(bytes, error),
+    };
+    let unpacked = unpack(bytes, &Limits::DEFAULT)?;
+    Profile::decode(&unpacked, &Limits::DEFAULT)?;
+    Ok(Valid {
+        source: Source::Pprof,
+        samples: summary.samples,
+        sample_types: summary.sample_types,
+        bytes: summary.bytes,
+        uncompressed_bytes: summary.uncompressed_bytes,
+    })
+}
+
+fn stream(bytes: &[u8]) -> Result<Summary, CheckError> {
+    let mut checker = Checker::new(Limits::DEFAULT);
+    checker.feed(bytes)?;
+    checker.finish()
+}
+
+/// The verdict on what is no pprof profile, for this reason.
+fn imported(bytes: &[u8], error: CheckError) -> Result<Valid> {
+    // What cannot be unpacked was told better by the check.
+    let Ok(unpacked) = unpack(bytes, &Limits::DEFAULT) else {
+        return Err(error.into());
+    };
+    if Format::of(&unpacked).is_none() {
+        return Err(files::unknown(&unpacked, error));
+    }
+    let (source, profile) = files::parse(&unpacked, None)?;
+    let strings = profile.strings();
+    let types = profile.header().sample_types.iter();
+    Ok(Valid {
+        source,
+        samples: profile.sample_count() as u64,
+        sample_types: types
+            .map(|of| (strings.text(of.kind).into_owned(), strings.text(of.unit).into_owned()))
+            .collect(),
+        bytes: bytes.len() as u64,
+        uncompressed_bytes: unpacked.len() as u64,
+    })
+}
+
+fn text(path: &Path, verdict: &Result<Valid>) -> String {
     match verdict {
-        Ok(summary) => {
-            let types: Vec<_> = summary
+        Ok(valid) => {
+            let types: Vec<_> = valid
                 .sample_types
                 .iter()
                 .map(|(kind, unit)| format!("{kind}/{unit}"))
                 .collect();
             format!(
-                "{}: ok, {} samples of {}\n",
+                "{}: ok, {}, {} samples of {}\n",
                 path.display(),
-                summary.samples,
+                valid.source.word(),
+                valid.samples,
                 types.join(", ")
             )
         }
@@ -57,18 +106,18 @@ fn text(path: &Path, verdict: &Result<Summary>) -> String {
     }
 }
 
-fn object(path: &Path, verdict: &Result<Summary>) -> serde_json::Value {
+fn object(path: &Path, verdict: &Result<Valid>) -> serde_json::Value {
     let file = path.display().to_string();
     match verdict {
-        Ok(summary) => {
-            let types: Vec<_> = summary
+        Ok(valid) => {
+            let types: Vec<_> = valid
                 .sample_types
                 .iter()
                 .map(|(kind, unit)| json!({"type": kind, "unit": unit}))
                 .collect();
             json!({
-                "file": file, "valid": true, "samples": summary.samples, "sampleTypes": types,
-                "bytes": summary.bytes, "uncompressedBytes": summary.uncompressed_bytes,
+                "file": file, "valid": true, "format": valid.source.word(), "samples": valid.samples, "sampleTypes": types,
+                "bytes": valid.bytes, "uncompressedBytes": valid.uncompressed_bytes,
             })
         }
         Err(error) => json!({"file": file, "valid": false, "error": format!("{error:#}")}),

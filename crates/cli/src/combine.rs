@@ -1,4 +1,4 @@
-//! `merge`, `diff` and `pgo`: profiles out of profiles.
+//! `merge` and `diff`: profiles out of profiles.
 
 use std::path::{Path, PathBuf};
 
@@ -6,17 +6,15 @@ use anyhow::{Context as _, Result, ensure};
 use profile::merge::Merger;
 use profile::{Profile, gzip};
 
-use crate::args::{DiffArgs, MergeArgs, PgoArgs};
+use crate::args::{DiffArgs, MergeArgs};
 use crate::files;
 
 /// Merges files one by one: none of them stays in memory.
-fn merged(paths: &[PathBuf], accept: impl Fn(&Profile<'_>) -> Result<()>) -> Result<Profile<'static>> {
+fn merged(paths: &[PathBuf]) -> Result<Profile<'static>> {
     let mut merger = Merger::new();
     for path in files::expand(paths)? {
         files::with_profile(&path, |profile| {
-            accept(&profile)
-                .and_then(|()| Ok(merger.add(&profile)?))
-                .with_context(|| path.display().to_string())
+            merger.add(&profile).with_context(|| path.display().to_string())
         })?;
     }
     Ok(merger.finish()?)
@@ -30,7 +28,7 @@ fn write(profile: &Profile<'_>, raw: bool, out: Option<&Path>) -> Result<bool> {
 
 /// `merge`.
 pub(crate) fn merge(args: &MergeArgs) -> Result<bool> {
-    let merged = merged(&args.files, |_| Ok(()))?;
+    let merged = merged(&args.files)?;
     write(&merged, args.raw, args.out.as_deref())
 }
 
@@ -54,19 +52,4 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<bool> {
         })
     })?;
     write(&difference, args.raw, args.out.as_deref())
-}
-
-/// `pgo`.
-pub(crate) fn pgo(args: &PgoArgs) -> Result<bool> {
-    let merged = merged(&args.files, |profile| {
-        let strings = profile.strings();
-        let is_cpu = profile
-            .header()
-            .sample_types
-            .iter()
-            .any(|of| strings.get(of.kind) == b"cpu");
-        ensure!(is_cpu, "not a CPU profile");
-        Ok(())
-    })?;
-    write(&merged, false, Some(&args.out))
 }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{Read, Write as _, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use profile::check::CheckError;
+use profile::import::{self, Format};
 use profile::{Limits, Profile, unpack};
 
 /// Files that one folder may hold. A hundred thousand are a year of one service's profiles, one every five minutes.
@@ -39,13 +41,60 @@ fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Decodes a file and hands it over.
+/// What a profile was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// pprof's own format.
+    Pprof,
+    /// Another tool's.
+    Import(Format),
+}
+
+impl Source {
+    /// Its name in output for programs.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pprof => "pprof",
+            Self::Import(Format::Collapsed) => "collapsed",
+            Self::Import(Format::V8Cpu) => "cpuprofile",
+            Self::Import(Format::V8Heap) => "heapprofile",
+            Self::Import(Format::Jfr) => "jfr",
+        }
+    }
+}
+
+/// Reads a profile in whatever format it is and hands it over.
 pub(crate) fn with_profile<T>(path: &Path, use_it: impl FnOnce(Profile<'_>) -> Result<T>) -> Result<T> {
     let bytes = read(path)?;
     let shown = || path.display().to_string();
     let unpacked = unpack(&bytes, &Limits::DEFAULT).with_context(shown)?;
-    let profile = Profile::decode(&unpacked, &Limits::DEFAULT).with_context(shown)?;
+    let (_, profile) = parse(&unpacked, None).with_context(shown)?;
     use_it(profile)
+}
+
+/// The profile that uncompressed bytes are, in the format given, else in the one that they look like.
+pub(crate) fn parse(unpacked: &[u8], source: Option<Source>) -> Result<(Source, Profile<'_>)> {
+    let limits = &Limits::DEFAULT;
+    let looks_like = || Format::of(unpacked).map_or(Source::Pprof, Source::Import);
+    let source = source.unwrap_or_else(looks_like);
+    let profile = match source {
+        Source::Import(format) => format.import(unpacked, limits)?,
+        Source::Pprof => Profile::decode(unpacked, limits).map_err(|error| unknown(unpacked, error))?,
+    };
+    Ok((source, profile))
+}
+
+/// The error of bytes that are in no format that is known: one that says which those are, or what to do.
+pub(crate) fn unknown(unpacked: &[u8], error: CheckError) -> anyhow::Error {
+    if let Some(advice) = import::advice(unpacked) {
+        return anyhow!("{advice}");
+    }
+    let is_profile = !matches!(error, CheckError::NotAProfile { .. } | CheckError::Malformed { .. });
+    if is_profile {
+        return error.into();
+    }
+    let known: Vec<_> = Format::ALL.iter().map(Format::to_string).collect();
+    anyhow!("{error} (looked for: pprof, {})", known.join(", "))
 }
 
 /// The files that were meant: a folder means the files in it, by name, but not its own folders.

@@ -10,7 +10,11 @@ use clap::Parser as _;
 mod args;
 mod check;
 mod combine;
+mod completion;
+mod convert;
 mod files;
+mod pgo;
+mod reference;
 mod show;
 
 use args::{Args, Command};
@@ -24,7 +28,11 @@ fn main() -> ExitCode {
         Command::Flame(args) => show::flame(&args),
         Command::Merge(args) => combine::merge(&args),
         Command::Diff(args) => combine::diff(&args),
-        Command::Pgo(args) => combine::pgo(&args),
+        Command::Pgo(args) => pgo::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Completion(args) => completion::script(&args),
+        Command::Complete(args) => completion::complete(&args),
+        Command::Reference => reference::run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

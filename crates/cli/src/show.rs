@@ -12,7 +12,7 @@ use crate::args::{FlameArgs, InfoArgs, Output, TopArgs};
 use crate::files;
 
 /// The sample type that was asked for by name or index, or the profile's default.
-fn sample_type(profile: &Profile<'_>, wanted: Option<&str>) -> Result<usize> {
+pub(crate) fn sample_type(profile: &Profile<'_>, wanted: Option<&str>) -> Result<usize> {
     let types = &profile.header().sample_types;
     let Some(wanted) = wanted else {
         return profile

@@ -32,6 +32,9 @@ const BYTES_PER_BYTE: u64 = 2;
 /// How much of a text is looked at to tell what it is. 64 KiB: one line of a deep Java stack has 10.
 const HEAD_BYTES: usize = 64 << 10;
 
+/// The name of the one frame of a sample whose source has no stack for it: its value counts all the same.
+const NO_STACK: &[u8] = b"[no stack trace]";
+
 /// A format that is not pprof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {

@@ -1,4 +1,5 @@
-//! The programs that tests run on, built from pinned Go modules into this project's own cache.
+//! The programs that tests run on, built from pinned Go modules or installed from pinned Python packages into this
+//! project's own cache.
 //!
 //! No program of the machine's own container runtime is used, replaced or configured. A tool's folder is made whole under
 //! another name and renamed, and a file lock makes two builders of one tool wait for each other.
@@ -15,6 +16,7 @@ use crate::process;
 mod go;
 mod kubernetes;
 pub mod packages;
+mod python;
 
 pub use kubernetes::{DEFAULT_KUBERNETES, KubernetesVersion};
 
@@ -43,6 +45,10 @@ pub enum Tool {
     Pause,
     /// cargo-deny.
     CargoDeny,
+    /// py-spy, a sampling profiler for Python.
+    PySpy,
+    /// austin, another.
+    Austin,
 }
 
 impl Tool {
@@ -73,6 +79,9 @@ impl Tool {
             Self::Buildah => "buildah-v1.42.0".to_owned(),
             Self::Pause => "pause-1".to_owned(),
             Self::CargoDeny => "cargo-deny-0.20.2".to_owned(),
+            Self::PySpy => "py-spy-0.4.3".to_owned(),
+            // 4.0 is linked with a C library that Debian 12 does not have.
+            Self::Austin => "austin-dist-3.7.0".to_owned(),
         }
     }
 
@@ -121,6 +130,8 @@ impl Tool {
                 &["cmd/buildah"],
                 "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
             ),
+            Self::PySpy => python::install("py-spy", version, staging),
+            Self::Austin => python::install("austin-dist", version, staging),
             Self::Pause => go::build_file(include_str!("../pause/main.go"), "pause", &bin),
             Self::CargoDeny => process::run_shown(
                 Command::new("nice")

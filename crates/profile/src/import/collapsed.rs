@@ -8,7 +8,7 @@
 //! - async-profiler and `stackcollapse-perf.pl`: a name, with `_[j]`, `_[i]`, `_[k]` and the like behind it where they were
 //!   asked to say how the frame was compiled. That is no part of the name.
 
-use super::{Fault, Format, Frame, ImportError};
+use super::{Fault, Format, Frame, ImportError, NO_STACK};
 use crate::build::Builder;
 use crate::limits::{Limits, at_most};
 use crate::model::{Label, LabelValue, Profile, Sample};
@@ -101,11 +101,12 @@ fn offset(bytes: &[u8], line: &[u8]) -> u64 {
     (line.as_ptr().addr() - bytes.as_ptr().addr()) as u64
 }
 
-/// The stack of a line and what follows its last space.
+/// The stack of a line and what follows its last space. py-spy writes nothing before the space when it could not walk the
+/// stack; such samples are of one frame that says so.
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = line.iter().rposition(|byte| *byte == b' ')?;
     let (stack, number) = (line.get(..space)?.trim_ascii_end(), line.get(space + 1..)?);
-    (!stack.is_empty()).then_some((stack, number))
+    Some((if stack.is_empty() { NO_STACK } else { stack }, number))
 }
 
 fn number_of(bytes: &[u8]) -> Option<i64> {

@@ -242,6 +242,7 @@ fn stacks_of_each_writer_are_read() {
 0x7f00 (libc.so.6);std::(anonymous namespace)::f(int) 2\n\
 \n\
 java;java/util/ArrayList.clear_[j];sys_read_[k] 1\r\n\
+\x20 4\n\
 <module> (hot.py:13);hot (/app/hot.py:11) 1\n";
     let profile = import(Format::Collapsed, text).unwrap();
     assert_eq!(types(&profile), ["samples/count"]);
@@ -251,6 +252,7 @@ java;java/util/ArrayList.clear_[j];sys_read_[k] 1\r\n\
             "<module> hot.py:13;hot /app/hot.py:11 [25]",
             "0x7f00 libc.so.6:0;std::(anonymous namespace)::f(int) [2]",
             "java;java/util/ArrayList.clear;sys_read [1]",
+            "[no stack trace] [4]",
         ]
     );
 }

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::process;
 
-/// A thing that must be on the machine and the package that brings it.
-const NEEDED: [(Needed, &str); 9] = [
+/// What a cluster needs on the machine, each with the package that brings it.
+const CLUSTER: [(Needed, &str); 9] = [
     (Needed::Program("ip"), "iproute2"),
     (Needed::Program("iptables"), "iptables"),
     (Needed::Program("conntrack"), "conntrack"),
@@ -19,23 +19,42 @@ const NEEDED: [(Needed, &str); 9] = [
     (Needed::File("/usr/include/seccomp.h"), "libseccomp-dev"),
 ];
 
+/// The runtimes whose profiles are imported: tests run programs of theirs.
+const RUNTIMES: [(Needed, &str); 3] = [
+    (Needed::Program("node"), "nodejs"),
+    // The JVM alone does not compile.
+    (Needed::Program("javac"), "default-jdk-headless"),
+    (Needed::Python("ensurepip"), "python3-venv"),
+];
+
 #[derive(Clone, Copy)]
 enum Needed {
     Program(&'static str),
     File(&'static str),
+    /// A module of Python, which Debian keeps apart from the program.
+    Python(&'static str),
 }
 
-/// The packages that are missing. The CA certificates are not among them: the operator's image brings its own.
+/// The packages that are missing for a cluster. The CA certificates are not among them: the operator's image brings its own.
 pub fn missing() -> Vec<&'static str> {
+    missing_of(&CLUSTER)
+}
+
+/// The packages that are missing for the tests that run other languages' programs.
+pub fn missing_runtimes() -> Vec<&'static str> {
+    missing_of(&RUNTIMES)
+}
+
+fn missing_of(list: &[(Needed, &'static str)]) -> Vec<&'static str> {
     let is_there = |needed: Needed| match needed {
         Needed::Program(name) => process::find(name).is_some(),
         Needed::File(path) => std::path::Path::new(path).is_file(),
+        Needed::Python(module) => {
+            process::run(Command::new("python3").args(["-c", &format!("import {module}")])).is_ok()
+        }
     };
-    NEEDED
-        .iter()
-        .filter(|(needed, _)| !is_there(*needed))
-        .map(|(_, package)| *package)
-        .collect()
+    let missing = list.iter().filter(|(needed, _)| !is_there(*needed));
+    missing.map(|(_, package)| *package).collect()
 }
 
 /// Installs `packages` where that is possible: as root, with apt, and only when nothing installed is removed for them.

@@ -8,7 +8,7 @@ use super::chunk::Chunk;
 use super::constants::{Constants, TraceFrame};
 use super::layout::{Layout, Value};
 use crate::build::Builder;
-use crate::import::{Fault, Frame, location};
+use crate::import::{Fault, Frame, NO_STACK, location};
 use crate::limits::{Limits, at_most};
 use crate::model::{Label, LabelValue, Sample, StringId};
 
@@ -408,7 +408,7 @@ impl Names<'_, '_> {
                 }
                 if frames.is_empty() {
                     let unknown = Frame {
-                        name: b"[no stack trace]",
+                        name: NO_STACK,
                         ..Frame::default()
                     };
                     self.arena.push(unknown.location(builder)?);

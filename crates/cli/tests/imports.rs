@@ -1,0 +1,252 @@
+//! Profiles that real programs wrote, through the command line, read by `go tool pprof`.
+//!
+//! Node, the JVM and Python run programs of ours under their own profilers. A runtime that is missing is a failure under CI;
+//! elsewhere its test says so and passes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test file: its functions are tests or their parts"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use testkit::process;
+use testkit::tools::{self, Tool};
+
+fn programs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs")
+}
+
+/// Whether all of these are there; CI must have them.
+fn are_there(programs: &[&str]) -> bool {
+    let missing: Vec<_> = programs.iter().filter(|name| process::find(name).is_none()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "CI must have {missing:?}");
+    eprintln!("not tested: {missing:?} not found");
+    false
+}
+
+/// A program of a tool, which is installed when it is not there; CI must be able to.
+fn program(tool: Tool, name: &str) -> Option<PathBuf> {
+    match tools::ensure(tool) {
+        Ok(bin) => Some(bin.join(name)),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "CI must have {name}: {error:#}");
+            eprintln!("not tested: {name}: {error:#}");
+            None
+        }
+    }
+}
+
+fn run(command: &mut Command) -> String {
+    String::from_utf8(process::run(command).unwrap().stdout).unwrap()
+}
+
+fn kubectl_profile(arguments: &[&str], file: &Path) -> String {
+    run(Command::new(env!("CARGO_BIN_EXE_kubectl-profile"))
+        .args(arguments)
+        .arg(file))
+}
+
+/// A foreign profile, made one of pprof.
+struct Converted {
+    folder: TempDir,
+    source: PathBuf,
+}
+
+impl Converted {
+    fn of(folder: TempDir, name: &str) -> Self {
+        let source = folder.path().join(name);
+        let converted = Self { folder, source };
+        let out = converted.pprof();
+        kubectl_profile(&["convert", "--out", out.to_str().unwrap()], &converted.source);
+        converted
+    }
+
+    fn pprof(&self) -> PathBuf {
+        self.folder.path().join("converted.pprof")
+    }
+
+    fn go_tool_pprof(&self, arguments: &[&str]) -> String {
+        let mut go = Command::new("go");
+        // Nothing of it goes anywhere but into our folder.
+        go.args(["tool", "pprof"])
+            .args(arguments)
+            .arg(self.pprof())
+            .env("PPROF_TMPDIR", self.folder.path());
+        run(&mut go)
+    }
+
+    /// The function that pprof lists first for a sample type.
+    fn hottest(&self, sample_type: &str) -> String {
+        let top = self.go_tool_pprof(&["-top", &format!("-sample_index={sample_type}")]);
+        let rows = top.lines().skip_while(|line| !line.contains("flat%")).skip(1);
+        let first = rows
+            .map(str::to_owned)
+            .next()
+            .unwrap_or_else(|| panic!("no rows: {top}"));
+        first.split_whitespace().skip(5).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Asserts that pprof, and this program on the foreign file itself, list a function first.
+    fn assert_hottest(&self, sample_type: &str, function: &str) {
+        assert_eq!(self.hottest(sample_type), function, "{sample_type}");
+        let ours = kubectl_profile(&["top", "-o", "json", "-n", "1", "-t", sample_type], &self.source);
+        let ours: serde_json::Value = serde_json::from_str(&ours).unwrap();
+        assert_eq!(ours["functions"][0]["name"], function, "{sample_type}");
+    }
+
+    /// Asserts that a frame has a file and one of some lines.
+    fn assert_place(&self, function: &str, file: &Path, lines: std::ops::RangeInclusive<u32>) {
+        let raw = self.go_tool_pprof(&["-raw"]);
+        let at = format!(" {function} {}:", file.display());
+        let line = |text: &str| text.split_once(&at)?.1.split(':').next()?.trim().parse::<u32>().ok();
+        assert!(
+            raw.lines().filter_map(line).any(|line| lines.contains(&line)),
+            "{at}: {raw}"
+        );
+    }
+
+    /// Asserts what the check and the profile say of themselves.
+    fn assert_described(&self, format: &str, types: &[&str]) {
+        let checked = kubectl_profile(&["check", "-o", "json"], &self.source);
+        let checked: serde_json::Value = serde_json::from_str(&checked).unwrap();
+        assert_eq!(checked[0]["format"], format);
+        let found = checked[0]["sampleTypes"].as_array().unwrap().iter();
+        let found: Vec<_> = found
+            .map(|of| format!("{}/{}", of["type"].as_str().unwrap(), of["unit"].as_str().unwrap()))
+            .collect();
+        assert_eq!(found, types);
+    }
+}
+
+#[test]
+fn a_cpu_profile_of_node() {
+    if !are_there(&["node", "go"]) {
+        return;
+    }
+    let (folder, program) = (TempDir::new().unwrap(), programs().join("hot.js"));
+    let mut node = Command::new("node");
+    node.args(["--cpu-prof", "--cpu-prof-name=of.cpuprofile", "--cpu-prof-dir"])
+        .arg(folder.path());
+    run(node.arg(&program).arg("600"));
+    let converted = Converted::of(folder, "of.cpuprofile");
+    converted.assert_described("cpuprofile", &["samples/count", "wall/nanoseconds", "cpu/nanoseconds"]);
+    for sample_type in ["cpu", "wall", "samples"] {
+        converted.assert_hottest(sample_type, "burn");
+    }
+    // The loop of burn.
+    converted.assert_place("burn", &program, 4..=6);
+}
+
+#[test]
+fn a_heap_profile_of_node() {
+    if !are_there(&["node", "go"]) {
+        return;
+    }
+    let (folder, program) = (TempDir::new().unwrap(), programs().join("hot.js"));
+    let mut node = Command::new("node");
+    node.args(["--heap-prof", "--heap-prof-name=of.heapprofile", "--heap-prof-dir"])
+        .arg(folder.path());
+    run(node.arg(&program).arg("1"));
+    let converted = Converted::of(folder, "of.heapprofile");
+    converted.assert_described("heapprofile", &["inuse_space/bytes"]);
+    // Its place is not asked for: V8 forgets it when it drops the script before the process ends.
+    converted.assert_hottest("inuse_space", "leak");
+}
+
+#[test]
+fn a_recording_of_the_jvm() {
+    if !are_there(&["javac", "java", "go"]) {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    run(Command::new("javac")
+        .arg("-d")
+        .arg(folder.path())
+        .arg(programs().join("Hot.java")));
+    let recording = folder.path().join("of.jfr");
+    let mut java = Command::new("java");
+    java.arg(format!(
+        "-XX:StartFlightRecording=filename={},settings=profile",
+        recording.display()
+    ));
+    run(java.arg("-cp").arg(folder.path()).arg("Hot"));
+    let converted = Converted::of(folder, "of.jfr");
+    let types = [
+        "samples/count",
+        "cpu/nanoseconds",
+        "alloc_samples/count",
+        "alloc_space/bytes",
+        "contentions/count",
+        "delay/nanoseconds",
+    ];
+    converted.assert_described("jfr", &types);
+    converted.assert_hottest("cpu", "Hot.burn");
+    converted.assert_hottest("alloc_space", "Hot.allocate");
+    converted.assert_hottest("delay", "Hot.contend");
+    // Files are not in a recording, lines are: those of the loop in burn.
+    converted.assert_place("Hot.burn", Path::new(""), 12..=13);
+    // Who waited, and for what.
+    let waited = converted.go_tool_pprof(&["-tags", "-sample_index=delay"]);
+    assert!(
+        waited.contains("contender") && waited.contains("java.lang.Object"),
+        "{waited}"
+    );
+}
+
+#[test]
+fn stacks_of_py_spy() {
+    let Some(py_spy) = are_there(&["python3", "go"])
+        .then(|| program(Tool::PySpy, "py-spy"))
+        .flatten()
+    else {
+        return;
+    };
+    let (folder, program) = (TempDir::new().unwrap(), programs().join("hot.py"));
+    let mut record = Command::new(py_spy);
+    record.args([
+        "record",
+        "--format",
+        "raw",
+        "--rate",
+        "200",
+        "--full-filenames",
+        "--output",
+    ]);
+    run(record
+        .arg(folder.path().join("of.stacks"))
+        .args(["--", "python3", "-S"])
+        .arg(&program)
+        .arg("0.8"));
+    let converted = Converted::of(folder, "of.stacks");
+    converted.assert_described("collapsed", &["samples/count"]);
+    converted.assert_hottest("samples", "burn");
+    converted.assert_place("burn", &program, 9..=11);
+}
+
+#[test]
+fn stacks_of_austin() {
+    let Some(austin) = are_there(&["python3", "go"])
+        .then(|| program(Tool::Austin, "austin"))
+        .flatten()
+    else {
+        return;
+    };
+    let (folder, program) = (TempDir::new().unwrap(), programs().join("hot.py"));
+    let mut record = Command::new(austin);
+    // A busy machine may take seconds to start Python.
+    record
+        .args(["--timeout=60s", "--interval=5ms", "--output"])
+        .arg(folder.path().join("of.austin"));
+    run(record.args(["python3", "-S"]).arg(&program).arg("0.8"));
+    let converted = Converted::of(folder, "of.austin");
+    converted.assert_described("collapsed", &["samples/count", "wall/nanoseconds"]);
+    converted.assert_hottest("wall", "burn");
+    converted.assert_place("burn", &program, 9..=11);
+}

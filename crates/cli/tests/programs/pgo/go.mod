@@ -1,0 +1,3 @@
+module profiling.io/cli/tests/pgo
+
+go 1.26
