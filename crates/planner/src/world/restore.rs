@@ -18,6 +18,10 @@ const PAST_SECONDS_MIN: u32 = 600;
 /// capture too many than none for ever.
 const RESTORE_MILLIS_MAX: u64 = 30_000;
 
+/// Both clocks are read one after the other and cut to milliseconds, then and now: a distance measured on one and counted
+/// on the other is off by up to so much. Seen on a real cluster: 39.999 s of a cooldown of 40 s.
+const CLOCKS_APART_MILLIS: u64 = 2;
+
 /// When a config stops waiting for its past.
 pub(super) fn deadline(config: &Config) -> Option<Mono> {
     config.acting()?;
@@ -169,8 +173,9 @@ impl World {
     }
 }
 
-/// A wall time on the monotonic clock, by its distance from now; never in the future, whatever the clocks say.
+/// A wall time on the monotonic clock, by its distance from now, rather too late than too early: what is counted from it is
+/// a time in which nothing is to happen. Never in the future, whatever the clocks say.
 fn moment(now: Now, at: Wall) -> Mono {
     let ago = now.wall.0.saturating_sub(at.0).max(0).unsigned_abs();
-    Mono(now.mono.0.saturating_sub(ago))
+    Mono(now.mono.0.saturating_sub(ago.saturating_sub(CLOCKS_APART_MILLIS)))
 }
