@@ -31,12 +31,17 @@ fn data(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Builds the program; what the compiler says of its decisions is on standard error.
-fn build(out: &Path, pgo: &str) -> String {
+/// Builds one of the programs; what the compiler says of its decisions in the hot package is on standard error.
+fn build(program: &str, out: &Path, pgo: &str) -> String {
     let mut go = Command::new("go");
-    go.args(["build", "-gcflags=-m=2", &format!("-pgo={pgo}"), "-o"])
-        .arg(out)
-        .arg(".");
+    go.args([
+        "build",
+        "-gcflags=profiling.io/cli/tests/pgo/hot=-m=2",
+        &format!("-pgo={pgo}"),
+        "-o",
+    ])
+    .arg(out)
+    .arg(format!("./{program}"));
     let built = process::run(go.env("GOWORK", "off").current_dir(source())).unwrap();
     String::from_utf8(built.stderr).unwrap()
 }
@@ -53,12 +58,12 @@ fn the_compiler_inlines_what_merged_profiles_say_is_hot() {
     }
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let said = build(&path("program"), "off");
+    let said = build("record", &path("record"), "off");
     assert!(!said.contains("inlining call to burn"), "{said}");
     // As in the bucket: what one service had captured in a day, of several types.
     fs::create_dir(path("web")).unwrap();
     for name in ["120000-cpu.pprof", "120500-cpu.pprof"] {
-        process::run(Command::new(path("program")).arg(path("web").join(name))).unwrap();
+        process::run(Command::new(path("record")).arg(path("web").join(name))).unwrap();
     }
     fs::copy(data("heap.pprof"), path("web").join("120000-heap.pprof")).unwrap();
     let merged = pgo(&path("default.pgo"), &[&path("web")]);
@@ -70,11 +75,11 @@ fn the_compiler_inlines_what_merged_profiles_say_is_hot() {
     );
     assert!(told.ends_with("samples from 2 profiles\n"), "{told}");
 
-    let said = build(&path("optimised"), path("default.pgo").to_str().unwrap());
+    let said = build("plain", &path("optimised"), path("default.pgo").to_str().unwrap());
     assert!(said.contains("inlining call to burn"), "{said}");
     let version = process::text(Command::new("go").args(["version", "-m"]).arg(path("optimised"))).unwrap();
     assert!(version.contains("-pgo="), "{version}");
-    process::run(Command::new(path("optimised")).arg(path("again.pprof"))).unwrap();
+    process::run(&mut Command::new(path("optimised"))).unwrap();
 }
 
 #[test]

@@ -1,11 +1,5 @@
-// Burns CPU in burn for a while and writes the profile of it to the file that it is told.
-package main
-
-import (
-	"fmt"
-	"os"
-	"runtime/pprof"
-)
+// Package hot burns CPU in burn. It imports nothing: with another profile the compiler builds every package anew.
+package hot
 
 // burn is too large to be inlined without a profile that says how hot its call is.
 func burn(rounds int) int {
@@ -29,28 +23,11 @@ func burn(rounds int) int {
 	return value
 }
 
-// spin does so much work, and not so much time: on a busy machine it is sampled as often.
-func spin(calls int) int {
+// Spin does so much work, and not so much time: on a busy machine it is sampled as often.
+func Spin(calls int) int {
 	sum := 0
 	for range calls {
 		sum += burn(10)
 	}
 	return sum
-}
-
-func main() {
-	file, err := os.Create(os.Args[1])
-	if err == nil {
-		err = pprof.StartCPUProfile(file)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	fmt.Println(spin(10_000_000) > 0)
-	pprof.StopCPUProfile()
-	if err := file.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 }
