@@ -1,7 +1,7 @@
 //! How much CPU time does google/pprof take for what we do? Prints ratios, on the same files in the same run.
 //!
-//! `cargo run --release --package profiling-profile --example ratios [-- PART-OF-A-PATH]` measures every real profile
-//! that the tests know, or those whose path has the part. The peer is a Go program over google/pprof's library and
+//! `cargo run --release --package profiling-profile --example ratios [-- PART-OF-A-PATH [OPERATION]]` measures every
+//! real profile that the tests know, or those whose path has the part. The peer is a Go program over google/pprof's library and
 //! driver; both sides repeat an operation until it took long enough, taking turns, and the best round of each counts.
 //! CPU time is that of the whole process, Go's garbage collector included, so a busy machine changes ratios little.
 #![expect(
@@ -20,6 +20,11 @@ mod ours;
 mod peer;
 mod table;
 
+// That of the operator: the peer's allocator keeps freed memory for the next round, and glibc's gives it back to the
+// kernel and faults every page in again, which is a third of the time for the largest file.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use ours::{Case, OPERATIONS, Operation};
 use peer::Peer;
 use table::{Cell, Row};
@@ -35,12 +40,13 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [flag, list, out] if *flag == merges::FLAG => merges::ours(Path::new(list), Path::new(out)),
-        [] => compare(""),
-        [part, ..] => compare(part),
+        [] => compare("", ""),
+        [part] => compare(part, ""),
+        [part, operation, ..] => compare(part, operation),
     }
 }
 
-fn compare(part: &str) {
+fn compare(part: &str, operation: &str) {
     let mut peer = Peer::start();
     let mut cases = Case::all(&mut peer);
     println!("{} different profiles, {ROUNDS} rounds\n", cases.len());
@@ -48,7 +54,9 @@ fn compare(part: &str) {
     let (large, small): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| case.packed.len() >= BYTES_MIN);
     let mut rows = |cases: &[Case], rounds| {
         let row = |case: &Case| {
-            let cell = |operation: &Operation| measure(operation, case, &mut peer, rounds);
+            let is_wanted = |of: &&Operation| operation.is_empty() || of.name == operation;
+            let mut cell = |operation: &Operation| measure(operation, case, &mut peer, rounds);
+            let cell = |of| Some(of).filter(is_wanted).and_then(&mut cell);
             let cells = OPERATIONS.iter().map(cell).collect();
             Row::new(case, cells)
         };
@@ -58,7 +66,7 @@ fn compare(part: &str) {
     table::print("from 10 KB on", &large);
     table::print("smaller, one round each", &small);
     table::print_goals(&large);
-    if part.is_empty() {
+    if part.is_empty() && operation.is_empty() {
         merges::compare(&mut peer);
     }
 }

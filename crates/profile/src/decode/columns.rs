@@ -1,79 +1,85 @@
-//! One pass over the wire: every message into its column, strings and ids as they are.
+//! One pass over the wire: every message into its column, in the model's own form but for what only the end of the
+//! profile tells: what ids mean, and whether strings are there.
 
 use super::refused;
 use crate::check::CheckError;
 use crate::limits::{Limits, at_most};
+use crate::model::{Function, Label, LabelValue, Line, Location, Mapping, Samples, StringId};
 use crate::refusal::Refusal;
-use crate::wire::{Cursor, Fault, Value, each_field, whole};
+use crate::wire::{Cursor, Fault, Fields, Tags, whole};
 
-/// A label as the wire has it: indexes of strings that were not looked at yet.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RawLabel {
-    pub(super) key: u64,
-    pub(super) text: u64,
-    pub(super) number: u64,
-    pub(super) unit: u64,
+/// What is wrong with a profile that says its time twice.
+pub(super) const CONCATENATED: &str = "two profiles are concatenated";
+
+/// An id as a column holds it until ids are resolved.
+///
+/// Nearly all producers count from one, and then an id less one is the index that it will be in the end: nothing is left
+/// to do but to see that none is too large. Ids are 64 bits wide and may be anything, so those that do not fit are kept
+/// apart, and their place among those is what the column holds.
+pub(super) struct Ids {
+    wide: Vec<u64>,
 }
 
-/// A mapping as the wire has it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RawMapping {
-    pub(super) id: u64,
-    pub(super) start: u64,
-    pub(super) limit: u64,
-    pub(super) offset: u64,
-    pub(super) file: u64,
-    pub(super) build_id: u64,
-    /// Functions, file names, line numbers, inlined frames.
-    pub(super) has: [bool; 4],
+/// From here on a column's number is a place among the wide ids. A wide id takes five bytes at least, of 4 GiB at most, so
+/// places stay below the mark that is next.
+const WIDE: u32 = 1 << 31;
+
+/// The reserved id 0, which nothing has.
+pub(super) const NOTHING: u32 = u32::MAX;
+
+impl Ids {
+    /// What stands for the id in a column.
+    #[inline(always)]
+    fn narrow(&mut self, id: u64) -> u32 {
+        let index = id.wrapping_sub(1);
+        if index < u64::from(WIDE) {
+            index as u32
+        } else {
+            self.keep(id)
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, id: u64) -> u32 {
+        if id == 0 {
+            return NOTHING;
+        }
+        self.wide.push(id);
+        WIDE | (self.wide.len() - 1) as u32
+    }
+
+    /// The id that a number in a column stands for; `None` for 0.
+    pub(super) fn id(&self, narrow: u32) -> Option<u64> {
+        match narrow {
+            NOTHING => None,
+            WIDE.. => self.wide.get((narrow & !WIDE) as usize).copied(),
+            index => Some(u64::from(index) + 1),
+        }
+    }
 }
 
-/// A location as the wire has it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RawLocation {
-    pub(super) id: u64,
-    pub(super) mapping: u64,
-    pub(super) address: u64,
-    pub(super) lines_begin: u32,
-    pub(super) lines_end: u32,
-    pub(super) is_folded: bool,
-}
-
-/// A line as the wire has it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RawLine {
-    pub(super) function: u64,
-    pub(super) line: u64,
-    pub(super) column: u64,
-}
-
-/// A function as the wire has it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RawFunction {
-    pub(super) id: u64,
-    pub(super) name: u64,
-    pub(super) system_name: u64,
-    pub(super) file: u64,
-    pub(super) start_line: u64,
-}
-
-/// A whole profile as the wire has it. Ends are 32 bits wide: the bytes of a profile are at most 4 GiB, and nothing
-/// in a column takes less than one of them.
-#[derive(Debug, Default)]
+/// A whole profile as the wire has it. Places are 32 bits wide: the bytes of a profile are at most 4 GiB, and nothing in a
+/// column takes less than one of them.
 pub(super) struct Columns {
     pub(super) sample_types: Vec<(u64, u64)>,
-    pub(super) values: Vec<i64>,
-    pub(super) value_ends: Vec<u32>,
-    pub(super) stacks: Vec<u64>,
-    pub(super) stack_ends: Vec<u32>,
-    pub(super) labels: Vec<RawLabel>,
-    pub(super) label_ends: Vec<u32>,
-    pub(super) mappings: Vec<RawMapping>,
-    pub(super) locations: Vec<RawLocation>,
-    pub(super) lines: Vec<RawLine>,
-    pub(super) functions: Vec<RawFunction>,
+    /// Stacks, mappings of locations and functions of lines are narrow ids.
+    pub(super) samples: Samples,
+    pub(super) mappings: Vec<Mapping>,
+    pub(super) locations: Vec<Location>,
+    pub(super) lines: Vec<Line>,
+    pub(super) functions: Vec<Function>,
+    pub(super) ids: Ids,
+    /// Whether locations, functions and mappings are numbered from one, so that narrow ids are indexes.
+    pub(super) counted: Counted,
+    /// How many values the first sample has, and whether all have as many.
+    pub(super) values_each: Option<usize>,
+    pub(super) values_differ: bool,
+    /// Whether any sample has labels that must be put in order.
+    pub(super) has_many_labels: bool,
     /// Where in the profile each string begins and how long it is.
     pub(super) strings: Vec<(u32, u32)>,
+    /// The largest index of a string that anything refers to; a negative one is larger than every table.
+    pub(super) string_index_max: u64,
     /// Drop and keep frames, default sample type, link.
     pub(super) singles: [u64; 4],
     pub(super) time_nanos: i64,
@@ -82,6 +88,25 @@ pub(super) struct Columns {
     pub(super) period: i64,
     pub(super) comments: Vec<u64>,
 }
+
+/// Which tables have the ids 1, 2, 3 and so on.
+pub(super) struct Counted {
+    pub(super) mappings: bool,
+    pub(super) locations: bool,
+    pub(super) functions: bool,
+}
+
+// The tags of each message: field numbers and wire types, numbers that repeat with both of theirs.
+const PROFILE: Tags = Tags::new(&[
+    0x0a, 0x12, 0x1a, 0x22, 0x2a, 0x32, 0x38, 0x40, 0x48, 0x50, 0x5a, 0x60, 0x68, 0x6a, 0x70, 0x78,
+]);
+const VALUE_TYPE: Tags = Tags::new(&[0x08, 0x10]);
+const SAMPLE: Tags = Tags::new(&[0x08, 0x0a, 0x10, 0x12, 0x1a]);
+const LABEL: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20]);
+const MAPPING: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38, 0x40, 0x48, 0x50]);
+const LOCATION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x22, 0x28]);
+const LINE: Tags = Tags::new(&[0x08, 0x10, 0x18]);
+const FUNCTION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20, 0x28]);
 
 impl Columns {
     /// Reads all fields of an uncompressed profile.
@@ -92,220 +117,375 @@ impl Columns {
             limits.uncompressed_bytes_max.min(u64::from(u32::MAX)),
             "uncompressed bytes",
         )?;
-        let mut columns = Self::default();
+        let mut columns = Self {
+            sample_types: Vec::new(),
+            samples: Samples::default(),
+            mappings: Vec::new(),
+            locations: Vec::new(),
+            lines: Vec::new(),
+            functions: Vec::new(),
+            ids: Ids { wide: Vec::new() },
+            counted: Counted {
+                mappings: true,
+                locations: true,
+                functions: true,
+            },
+            values_each: None,
+            values_differ: false,
+            has_many_labels: false,
+            strings: Vec::new(),
+            string_index_max: 0,
+            singles: [0; 4],
+            time_nanos: 0,
+            duration_nanos: 0,
+            period_type: (0, 0),
+            period: 0,
+            comments: Vec::new(),
+        };
         let mut cursor = Cursor::new(bytes);
         while !cursor.is_empty() {
             let offset = bytes.len() - cursor.rest().len();
-            let (number, value) = cursor.field().map_err(|fault| refused(fault, offset, bytes))?;
-            let after = bytes.len() - cursor.rest().len();
             columns
-                .take(number, value, after, limits)
+                .field(&mut cursor, bytes.len(), limits)
                 .map_err(|refusal| match refusal {
-                    Refusal::Fault(fault) => refused(whole(fault), offset, bytes),
+                    Refusal::Fault(fault) => refused(fault, offset, bytes),
                     Refusal::Limit(limit) => limit.into(),
                 })?;
         }
         Ok(columns)
     }
 
-    fn take(&mut self, number: u64, value: Value<'_>, after: usize, limits: &Limits) -> Result<(), Refusal> {
-        match number {
-            1 => {
+    /// Reads the next field. Where the profile ends inside it, more bytes may mend it; what is inside a message cannot be
+    /// mended.
+    #[inline(always)]
+    fn field(&mut self, profile: &mut Cursor<'_>, end: usize, limits: &Limits) -> Result<(), Refusal> {
+        match profile.varint()? {
+            0x0a => {
                 let limit = limits.sample_types_max;
                 at_most(self.sample_types.len() as u64 + 1, limit, "sample types")?;
-                self.sample_types.push(value_type(value.bytes()?)?);
+                self.sample_types.push(value_type(profile.bytes()?).map_err(whole)?);
             }
-            2 => self.sample(value.bytes()?, limits)?,
-            3 => self.mapping(value.bytes()?, limits)?,
-            4 => self.location(value.bytes()?, limits)?,
-            5 => self.function(value.bytes()?, limits)?,
-            6 => {
-                let string = value.bytes()?;
+            0x12 => self.sample(message(profile, limits)?, limits).map_err(inside)?,
+            0x1a => self.mapping(message(profile, limits)?, limits).map_err(inside)?,
+            0x22 => self.location(message(profile, limits)?, limits).map_err(inside)?,
+            0x2a => self.function(message(profile, limits)?, limits).map_err(inside)?,
+            0x32 => {
+                let string = profile.bytes()?;
                 at_most(self.strings.len() as u64 + 1, limits.strings_max, "strings")?;
                 at_most(string.len() as u64, limits.string_bytes_max, "bytes in one string")?;
                 if self.strings.is_empty() && !string.is_empty() {
                     return Err(Fault::Bad("the first string is not the empty one").into());
                 }
                 // Both are within the profile, which is below 4 GiB.
-                self.strings.push(((after - string.len()) as u32, string.len() as u32));
+                let begin = end - profile.rest().len() - string.len();
+                self.strings.push((begin as u32, string.len() as u32));
             }
-            7 => self.singles[0] = value.varint()?,
-            8 => self.singles[1] = value.varint()?,
-            9 => {
-                if self.time_nanos != 0 {
-                    return Err(Fault::Bad("two profiles are concatenated").into());
-                }
-                self.time_nanos = value.varint()?.cast_signed();
-            }
-            10 => self.duration_nanos = value.varint()?.cast_signed(),
-            11 => self.period_type = value_type(value.bytes()?)?,
-            12 => self.period = value.varint()?.cast_signed(),
-            13 => {
-                if let Value::Bytes(packed) = value {
-                    at_most(packed.len() as u64, limits.message_bytes_max, "bytes in one message")?;
-                }
-                repeated(value, |comment| self.comments.push(comment))?;
-                at_most(self.comments.len() as u64, limits.comments_max, "comments")?;
-            }
-            14 => self.singles[2] = value.varint()?,
-            15 => self.singles[3] = value.varint()?,
-            _ => {}
+            other => self.single(other, profile, limits)?,
         }
         Ok(())
     }
 
-    fn sample(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
-        at_most(self.stack_ends.len() as u64 + 1, limits.samples_max, "samples")?;
-        at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
-        let (stacks_before, values_before, labels_before) = (self.stacks.len(), self.values.len(), self.labels.len());
-        let mut fields = Cursor::new(message);
-        while !fields.is_empty() {
-            match fields.field().map_err(whole)? {
-                (1, value) => repeated(value, |id| self.stacks.push(id))?,
-                (2, value) => repeated(value, |value| self.values.push(value.cast_signed()))?,
-                (3, value) => {
-                    self.labels.push(label(value.bytes()?)?);
-                    let labels = (self.labels.len() - labels_before) as u64;
-                    at_most(labels, limits.labels_per_sample_max, "labels in one sample")?;
+    /// A field that comes once, or a few times.
+    #[inline(never)]
+    fn single(&mut self, tag: u64, profile: &mut Cursor<'_>, limits: &Limits) -> Result<(), Refusal> {
+        match tag {
+            0x38 => self.singles[0] = profile.varint()?,
+            0x40 => self.singles[1] = profile.varint()?,
+            0x48 => {
+                let time_nanos = profile.varint()?.cast_signed();
+                if self.time_nanos != 0 {
+                    return Err(Fault::Bad(CONCATENATED).into());
                 }
-                _ => {}
+                self.time_nanos = time_nanos;
             }
+            0x50 => self.duration_nanos = profile.varint()?.cast_signed(),
+            0x5a => self.period_type = value_type(profile.bytes()?).map_err(whole)?,
+            0x60 => self.period = profile.varint()?.cast_signed(),
+            0x68 => self.comments.push(profile.varint()?),
+            0x6a => {
+                let mut packed = Cursor::new(message(profile, limits)?);
+                while !packed.is_empty() {
+                    self.comments.push(packed.varint().map_err(whole)?);
+                }
+            }
+            0x70 => self.singles[2] = profile.varint()?,
+            0x78 => self.singles[3] = profile.varint()?,
+            other => profile.skip(other, PROFILE)?,
         }
-        let (locations, values) = (self.stacks.len() - stacks_before, self.values.len() - values_before);
+        at_most(self.comments.len() as u64, limits.comments_max, "comments")?;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn sample(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
+        let samples = &mut self.samples;
+        at_most(samples.len() as u64 + 1, limits.samples_max, "samples")?;
+        let (stacks_before, values_before, labels_before) =
+            (samples.stacks.len(), samples.values.len(), samples.labels.len());
+        let mut labels = 0_u64;
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x0a) {
+                packed_ids(fields.bytes()?, &mut samples.stacks, &mut self.ids)?;
+            }
+            while fields.is(0x08) {
+                samples.stacks.push(self.ids.narrow(fields.varint()?));
+            }
+            if fields.is(0x12) {
+                packed_values(fields.bytes()?, &mut samples.values)?;
+            }
+            while fields.is(0x10) {
+                samples.values.push(fields.varint()?.cast_signed());
+            }
+            while fields.is(0x1a) {
+                labels += 1;
+                at_most(labels, limits.labels_per_sample_max, "labels in one sample")?;
+                let (label, string_index_max) = label(fields.bytes()?)?;
+                self.string_index_max = self.string_index_max.max(string_index_max);
+                samples.labels.extend(label);
+            }
+            fields.skip_unknown(SAMPLE)?;
+        }
+        let (locations, values) = (
+            samples.stacks.len() - stacks_before,
+            samples.values.len() - values_before,
+        );
         at_most(
             locations as u64,
             limits.locations_per_sample_max,
             "locations in one sample",
         )?;
         at_most(values as u64, limits.sample_types_max, "values in one sample")?;
-        self.stack_ends.push(self.stacks.len() as u32);
-        self.value_ends.push(self.values.len() as u32);
-        self.label_ends.push(self.labels.len() as u32);
+        self.values_differ |= *self.values_each.get_or_insert(values) != values;
+        self.has_many_labels |= samples.labels.len() - labels_before > 1;
+        samples.stack_ends.push(samples.stacks.len() as u32);
+        samples.label_ends.push(samples.labels.len() as u32);
         Ok(())
     }
 
+    #[inline(never)]
     fn mapping(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
         at_most(self.mappings.len() as u64 + 1, limits.mappings_max, "mappings")?;
-        at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
-        let mut raw = RawMapping::default();
-        each_field(message, |field, value| {
-            match field {
-                1 => raw.id = value.varint()?,
-                2 => raw.start = value.varint()?,
-                3 => raw.limit = value.varint()?,
-                4 => raw.offset = value.varint()?,
-                5 => raw.file = value.varint()?,
-                6 => raw.build_id = value.varint()?,
-                7 => raw.has[0] = value.varint()? != 0,
-                8 => raw.has[1] = value.varint()? != 0,
-                9 => raw.has[2] = value.varint()? != 0,
-                10 => raw.has[3] = value.varint()? != 0,
-                _ => {}
+        let mut mapping = Mapping::default();
+        let (mut file, mut build_id) = (0, 0);
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x08) {
+                mapping.id = fields.varint()?;
             }
-            Ok(())
-        })?;
-        self.mappings.push(raw);
+            if fields.is(0x10) {
+                mapping.start = fields.varint()?;
+            }
+            if fields.is(0x18) {
+                mapping.limit = fields.varint()?;
+            }
+            if fields.is(0x20) {
+                mapping.offset = fields.varint()?;
+            }
+            if fields.is(0x28) {
+                file = fields.varint()?;
+            }
+            if fields.is(0x30) {
+                build_id = fields.varint()?;
+            }
+            if fields.is(0x38) {
+                mapping.has_functions = fields.varint()? != 0;
+            }
+            if fields.is(0x40) {
+                mapping.has_filenames = fields.varint()? != 0;
+            }
+            if fields.is(0x48) {
+                mapping.has_line_numbers = fields.varint()? != 0;
+            }
+            if fields.is(0x50) {
+                mapping.has_inline_frames = fields.varint()? != 0;
+            }
+            fields.skip_unknown(MAPPING)?;
+        }
+        (mapping.file, mapping.build_id) = (self.string(file), self.string(build_id));
+        self.mappings.push(mapping);
+        self.counted.mappings &= mapping.id == self.mappings.len() as u64;
         Ok(())
     }
 
+    #[inline(never)]
     fn location(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
         at_most(self.locations.len() as u64 + 1, limits.locations_max, "locations")?;
-        at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
-        let mut raw = RawLocation {
-            lines_begin: self.lines.len() as u32,
-            ..RawLocation::default()
-        };
-        each_field(message, |field, value| {
-            match field {
-                1 => raw.id = value.varint()?,
-                2 => raw.mapping = value.varint()?,
-                3 => raw.address = value.varint()?,
-                4 => self.lines.push(line(value.bytes()?)?),
-                5 => raw.is_folded = value.varint()? != 0,
-                _ => {}
+        let lines_begin = self.lines.len();
+        let (mut location, mut mapping) = (Location::default(), 0);
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x08) {
+                location.id = fields.varint()?;
             }
-            Ok(())
-        })?;
-        raw.lines_end = self.lines.len() as u32;
-        let lines = u64::from(raw.lines_end - raw.lines_begin);
-        at_most(lines, limits.lines_per_location_max, "lines at one location")?;
-        self.locations.push(raw);
+            if fields.is(0x10) {
+                mapping = fields.varint()?;
+            }
+            if fields.is(0x18) {
+                location.address = fields.varint()?;
+            }
+            while fields.is(0x22) {
+                let line = line(fields.bytes()?, &mut self.ids)?;
+                self.lines.push(line);
+            }
+            if fields.is(0x28) {
+                location.is_folded = fields.varint()? != 0;
+            }
+            fields.skip_unknown(LOCATION)?;
+        }
+        let lines = self.lines.len() - lines_begin;
+        at_most(lines as u64, limits.lines_per_location_max, "lines at one location")?;
+        location.lines_begin = lines_begin as u32;
+        location.lines_end = self.lines.len() as u32;
+        location.mapping = (mapping != 0).then(|| self.ids.narrow(mapping));
+        self.locations.push(location);
+        self.counted.locations &= location.id == self.locations.len() as u64;
         Ok(())
     }
 
+    #[inline(never)]
     fn function(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
         at_most(self.functions.len() as u64 + 1, limits.functions_max, "functions")?;
-        at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
-        let mut raw = RawFunction::default();
-        each_field(message, |field, value| {
-            match field {
-                1 => raw.id = value.varint()?,
-                2 => raw.name = value.varint()?,
-                3 => raw.system_name = value.varint()?,
-                4 => raw.file = value.varint()?,
-                5 => raw.start_line = value.varint()?,
-                _ => {}
+        let mut function = Function::default();
+        let (mut name, mut system_name, mut file) = (0, 0, 0);
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x08) {
+                function.id = fields.varint()?;
             }
-            Ok(())
-        })?;
-        self.functions.push(raw);
+            if fields.is(0x10) {
+                name = fields.varint()?;
+            }
+            if fields.is(0x18) {
+                system_name = fields.varint()?;
+            }
+            if fields.is(0x20) {
+                file = fields.varint()?;
+            }
+            if fields.is(0x28) {
+                function.start_line = fields.varint()?.cast_signed();
+            }
+            fields.skip_unknown(FUNCTION)?;
+        }
+        function.name = self.string(name);
+        function.system_name = self.string(system_name);
+        function.file = self.string(file);
+        self.functions.push(function);
+        self.counted.functions &= function.id == self.functions.len() as u64;
         Ok(())
+    }
+
+    /// Notes that a string is referred to. What is cut off here is beyond every table, and found to be.
+    #[inline(always)]
+    fn string(&mut self, index: u64) -> StringId {
+        self.string_index_max = self.string_index_max.max(index);
+        StringId(index as u32)
     }
 }
 
-/// Runs `push` on each number of a field that repeats, packed or not. The message around it has a limit, so this has.
-#[inline]
-fn repeated(value: Value<'_>, mut push: impl FnMut(u64)) -> Result<(), Fault> {
-    match value {
-        Value::Bytes(packed) => {
-            let mut packed = Cursor::new(packed);
-            while !packed.is_empty() {
-                push(packed.varint().map_err(whole)?);
-            }
-        }
-        Value::Varint(_) | Value::Fixed => push(value.varint()?),
+/// The bytes of a message, which have a limit.
+#[inline(always)]
+fn message<'a>(profile: &mut Cursor<'a>, limits: &Limits) -> Result<&'a [u8], Refusal> {
+    let message = profile.bytes()?;
+    at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
+    Ok(message)
+}
+
+/// Inside a message that is there as a whole nothing is still to come.
+#[cold]
+fn inside(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Fault(fault) => Refusal::Fault(whole(fault)),
+        limit @ Refusal::Limit(_) => limit,
     }
-    Ok(())
 }
 
 fn value_type(message: &[u8]) -> Result<(u64, u64), Fault> {
     let mut found = (0, 0);
-    each_field(message, |field, value| {
-        match field {
-            1 => found.0 = value.varint()?,
-            2 => found.1 = value.varint()?,
-            _ => {}
+    let mut fields = Fields::new(message)?;
+    while !fields.is_at_end() {
+        if fields.is(0x08) {
+            found.0 = fields.varint()?;
         }
-        Ok(())
-    })?;
+        if fields.is(0x10) {
+            found.1 = fields.varint()?;
+        }
+        fields.skip_unknown(VALUE_TYPE)?;
+    }
     Ok(found)
 }
 
-fn label(message: &[u8]) -> Result<RawLabel, Fault> {
-    let mut raw = RawLabel::default();
-    each_field(message, |field, value| {
-        match field {
-            1 => raw.key = value.varint()?,
-            2 => raw.text = value.varint()?,
-            3 => raw.number = value.varint()?,
-            4 => raw.unit = value.varint()?,
-            _ => {}
+/// A label, as google/pprof reads it: `None` for one that says nothing, which it drops. With it the largest index of a
+/// string in it, of those that google/pprof looks at.
+#[inline]
+fn label(message: &[u8]) -> Result<(Option<Label>, u64), Fault> {
+    let (mut key, mut text, mut number, mut unit) = (0, 0, 0, 0);
+    let mut fields = Fields::new(message)?;
+    while !fields.is_at_end() {
+        if fields.is(0x08) {
+            key = fields.varint()?;
         }
-        Ok(())
-    })?;
-    Ok(raw)
+        if fields.is(0x10) {
+            text = fields.varint()?;
+        }
+        if fields.is(0x18) {
+            number = fields.varint()?;
+        }
+        if fields.is(0x20) {
+            unit = fields.varint()?;
+        }
+        fields.skip_unknown(LABEL)?;
+    }
+    // What is cut off here is beyond every table, and found to be.
+    let string = |index: u64| StringId(index as u32);
+    let (value, string_index_max) = if text != 0 {
+        (LabelValue::Text(string(text)), key.max(text))
+    } else if number != 0 || unit != 0 {
+        let of = (unit != 0).then(|| string(unit));
+        (LabelValue::Number(number.cast_signed(), of), key.max(unit))
+    } else {
+        return Ok((None, key));
+    };
+    let key = string(key);
+    Ok((Some(Label { key, value }), string_index_max))
 }
 
-fn line(message: &[u8]) -> Result<RawLine, Fault> {
-    let mut raw = RawLine::default();
-    each_field(message, |field, value| {
-        match field {
-            1 => raw.function = value.varint()?,
-            2 => raw.line = value.varint()?,
-            3 => raw.column = value.varint()?,
-            _ => {}
+#[inline]
+fn line(message: &[u8], ids: &mut Ids) -> Result<Line, Fault> {
+    let (mut function, mut line) = (0, Line::default());
+    let mut fields = Fields::new(message)?;
+    while !fields.is_at_end() {
+        if fields.is(0x08) {
+            function = fields.varint()?;
         }
-        Ok(())
-    })?;
-    Ok(raw)
+        if fields.is(0x10) {
+            line.line = fields.varint()?.cast_signed();
+        }
+        if fields.is(0x18) {
+            line.column = fields.varint()?.cast_signed();
+        }
+        fields.skip_unknown(LINE)?;
+    }
+    line.function = ids.narrow(function);
+    Ok(line)
+}
+
+/// On its own, for the compiler to keep everything about it in registers.
+#[inline(never)]
+fn packed_ids(packed: &[u8], stacks: &mut Vec<u32>, ids: &mut Ids) -> Result<(), Fault> {
+    stacks.reserve(packed.len());
+    let mut packed = Cursor::new(packed);
+    while !packed.is_empty() {
+        stacks.push(ids.narrow(packed.varint()?));
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn packed_values(packed: &[u8], values: &mut Vec<i64>) -> Result<(), Fault> {
+    let mut packed = Cursor::new(packed);
+    while !packed.is_empty() {
+        values.push(packed.varint()?.cast_signed());
+    }
+    Ok(())
 }
