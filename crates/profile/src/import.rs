@@ -29,8 +29,9 @@ const BYTES_MIN: u64 = 64 << 20;
 /// for a stack of up to 128 frames of up to 3 bytes: 2. The other formats shrink.
 const BYTES_PER_BYTE: u64 = 2;
 
-/// How much of a text is looked at to tell what it is. 64 KiB: one line of a deep Java stack has 10.
-const HEAD_BYTES: usize = 64 << 10;
+/// How much of a text is looked at to tell what it is: at least one whole line. 1 MiB: async-profiler walks 2,048 frames unless told
+/// otherwise, which makes lines of up to 200 KiB.
+const HEAD_BYTES: usize = 1 << 20;
 
 /// The name of the one frame of a sample whose source has no stack for it: its value counts all the same.
 const NO_STACK: &[u8] = b"[no stack trace]";

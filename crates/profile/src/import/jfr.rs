@@ -13,7 +13,7 @@
 //!
 //! A profile has the types of the kinds that the recording holds, in this order, and shows the first one's time or bytes when
 //! nobody chose. Thread and class (of the object, of the monitor) are labels. `jdk.NativeMethodSample` is left out: most of
-//! its threads wait in the kernel, and it does not say which.
+//! its threads wait in the kernel, and it does not say which. `jdk.CPUTimeSample`, of JDK 25 and later, is not read yet.
 //!
 //! Why our own reader and not the crate `jfrs` (0.2.5): it reads well-formed recordings, but a hostile one breaks it. A
 //! string whose length is negative or large panics or allocates before a byte of it was seen (tried: "capacity overflow"), the

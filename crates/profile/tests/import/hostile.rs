@@ -3,6 +3,7 @@
 use profile::Limits;
 use profile::import::{Format, ImportError};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::recording::{
     BOOLEAN, Bytes, CLASSES, Class, FRAME, Form, INT, LONG, METHOD, SAMPLE, SYMBOL, TRACE, checkpoint, chunk,
@@ -215,17 +216,14 @@ fn a_broken_chunk_says_what_is_broken() {
     );
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    /// Whatever is done to a file, there is a valid profile or an error.
-    #[test]
-    fn damage_never_breaks_a_reader(
-        which in 0_usize..4,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
-        cut in prop::option::of(any::<prop::sample::Index>()),
-    ) {
-        let (format, mut bytes) = all()[which].clone();
+/// Whatever is done to a file, there is a valid profile or an error.
+fn damage(cases: u32) {
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
+    let cut = prop::option::of(any::<prop::sample::Index>());
+    let files = all();
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(cases));
+    let ran = runner.run(&(0..files.len(), changes, cut), |(which, changes, cut)| {
+        let (format, mut bytes) = files[which].clone();
         for (place, byte) in changes {
             let place = place.index(bytes.len());
             bytes[place] = byte;
@@ -235,5 +233,19 @@ proptest! {
         }
         drop(import(format, &bytes));
         Format::of(&bytes);
-    }
+        Ok(())
+    });
+    ran.unwrap();
+}
+
+#[test]
+fn damage_never_breaks_a_reader() {
+    damage(2_000);
+}
+
+/// Half a minute in a release build.
+#[test]
+#[ignore = "a soak: make soak"]
+fn soak_damage_never_breaks_a_reader() {
+    damage(1_000_000);
 }

@@ -105,8 +105,11 @@ fn formats_are_told_by_how_they_begin() {
         assert_eq!(Format::of(bytes), Some(format), "{}", String::from_utf8_lossy(bytes));
     }
     // The beginning of a long text decides, whatever its last line lacks.
-    let long = "main;burn 3\n".repeat(10_000);
+    let long = "main;burn 3\n".repeat(100_000);
     assert_eq!(Format::of(long.as_bytes()), Some(Format::Collapsed));
+    let deep = "java/util/concurrent/ThreadPoolExecutor.runWorker;".repeat(2_048) + "run 1\n";
+    assert_eq!(Format::of(deep.as_bytes()), Some(Format::Collapsed));
+    assert_eq!(Format::of(deep.repeat(20).as_bytes()), Some(Format::Collapsed));
 }
 
 #[test]
