@@ -91,6 +91,15 @@ impl Builder {
     /// # Errors
     /// When these are too many or their names too long.
     pub fn new(sample_types: &[(&str, &str)], limits: &Limits) -> Result<Self, BuildError> {
+        let types: Vec<_> = sample_types
+            .iter()
+            .map(|(kind, unit)| (kind.as_bytes(), unit.as_bytes()))
+            .collect();
+        Self::of(&types, limits)
+    }
+
+    /// As [`Builder::new`], of names that need not be text.
+    pub(crate) fn of(sample_types: &[(&[u8], &[u8])], limits: &Limits) -> Result<Self, BuildError> {
         at_most(sample_types.len() as u64, limits.sample_types_max, "sample types")?;
         let mut builder = Self {
             limits: *limits,
@@ -109,8 +118,8 @@ impl Builder {
             bytes: 0,
             hasher: DefaultHashBuilder::default(),
         };
-        for (kind, unit) in sample_types {
-            let of = builder.value_type(kind, unit)?;
+        for of in sample_types {
+            let of = builder.value_type(*of)?;
             builder.header.sample_types.push(of);
         }
         Ok(builder)
@@ -121,7 +130,12 @@ impl Builder {
     /// # Errors
     /// When a name is too long or one string too many.
     pub fn set_period(&mut self, kind: &str, unit: &str, period: i64) -> Result<(), BuildError> {
-        self.header.period_type = self.value_type(kind, unit)?;
+        self.set_period_type((kind.as_bytes(), unit.as_bytes()), period)
+    }
+
+    /// As [`Builder::set_period`], of names that need not be text.
+    pub(crate) fn set_period_type(&mut self, of: (&[u8], &[u8]), period: i64) -> Result<(), BuildError> {
+        self.header.period_type = self.value_type(of)?;
         self.header.period = period;
         Ok(())
     }
@@ -374,10 +388,10 @@ impl Builder {
         }
     }
 
-    fn value_type(&mut self, kind: &str, unit: &str) -> Result<ValueType, BuildError> {
+    fn value_type(&mut self, (kind, unit): (&[u8], &[u8])) -> Result<ValueType, BuildError> {
         Ok(ValueType {
-            kind: self.string(kind.as_bytes())?,
-            unit: self.string(unit.as_bytes())?,
+            kind: self.string(kind)?,
+            unit: self.string(unit)?,
         })
     }
 

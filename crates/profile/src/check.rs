@@ -6,10 +6,12 @@
 //! of the sample types. What it leaves to the full check is the resolving of ids, which needs all of them at once.
 //!
 //! The verdict is google/pprof's, except on purpose for:
-//! - legacy formats (text and gperftools' binary), which google/pprof converts: here they are no profiles;
+//! - legacy formats (text and gperftools' binary), which google/pprof converts: here they are no profiles, and
+//!   [`crate::parse`] is for them. What is captured is profile.proto;
 //! - a field numbered 0, which google/pprof skips;
 //! - a profile without sample types and without samples, which google/pprof accepts;
-//! - what exceeds [`Limits`];
+//! - what exceeds [`Limits`], and a sample type whose name is longer than 128 bytes, or a string that is neither among the
+//!   first 129, nor the last 16, nor behind the sample types: memory is constant;
 //! - ids: a sample's location ids, a line's function id and duplicate ids are not looked up.
 
 use crate::excerpt;

@@ -12,8 +12,9 @@ use crate::wire::Fault;
 mod columns;
 mod resolve;
 
-use columns::Columns;
+use columns::{CONCATENATED, Columns};
 pub(crate) use resolve::in_order;
+use resolve::{NO_STRING, NO_STRINGS};
 
 /// Growth of the output while unpacking. 64 KiB at first, then doubling: what a trailer claims is no reason to take memory.
 const UNPACK_BYTES: usize = 64 << 10;
@@ -64,29 +65,59 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Che
 }
 
 impl<'a> Profile<'a> {
-    /// Decodes an uncompressed profile and proves that it is valid: the full check.
+    /// Decodes an uncompressed profile.proto and proves that it is valid: the full check.
     ///
     /// The verdict is google/pprof's, except on purpose for a field numbered 0 (an error here), for the legacy formats
-    /// (no profiles here), and for what exceeds the limits.
+    /// (no profiles here; [`Profile::parse`] reads them), and for what exceeds the limits.
     ///
     /// # Errors
     /// When the bytes are not a whole valid profile within the limits.
     pub fn decode(bytes: &'a [u8], limits: &Limits) -> Result<Self, CheckError> {
-        if bytes.is_empty() {
-            return Err(CheckError::Empty);
-        }
-        let head = bytes.get(..bytes.len().min(HEAD_BYTES)).unwrap_or_default();
-        let decoded = Columns::read(bytes, limits).and_then(|columns| columns.resolve(bytes));
-        decoded.map_err(|error| {
-            if is_text(head) {
-                CheckError::NotAProfile {
-                    excerpt: one_line(head),
-                }
-            } else {
-                error
-            }
-        })
+        decode_first(bytes, limits).map_err(|undecoded| undecoded.error)
     }
+}
+
+/// Why bytes are no valid profile.proto.
+pub(crate) struct Undecoded {
+    pub(crate) error: CheckError,
+    /// Whether google/pprof would ask its legacy formats: it does when the wire form or a string is wrong, and does not
+    /// for no bytes, concatenated profiles, and what is only inconsistent.
+    pub(crate) may_be_legacy: bool,
+}
+
+/// Decodes a profile.proto as the first of several formats.
+pub(crate) fn decode_first<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Profile<'a>, Undecoded> {
+    if bytes.is_empty() {
+        return Err(Undecoded {
+            error: CheckError::Empty,
+            may_be_legacy: false,
+        });
+    }
+    let head = bytes.get(..bytes.len().min(HEAD_BYTES)).unwrap_or_default();
+    let shown = |error| {
+        if is_text(head) {
+            CheckError::NotAProfile {
+                excerpt: one_line(head),
+            }
+        } else {
+            error
+        }
+    };
+    let columns = Columns::read(bytes, limits).map_err(|error| {
+        let is_concatenated = matches!(&error, CheckError::Malformed { what, .. } if *what == CONCATENATED);
+        let is_final = is_concatenated || matches!(&error, CheckError::Limit(_));
+        Undecoded {
+            error: shown(error),
+            may_be_legacy: !is_final,
+        }
+    })?;
+    columns.resolve(bytes).map_err(|error| {
+        let is_string = matches!(&error, CheckError::Malformed { what, .. } if [NO_STRINGS, NO_STRING].contains(what));
+        Undecoded {
+            error: shown(error),
+            may_be_legacy: is_string,
+        }
+    })
 }
 
 /// The error of a profile that broke a rule in the field that begins at `offset`.

@@ -5,9 +5,10 @@
 //! never trusted: each count and size has a limit in [`Limits`] that is looked at before memory is taken.
 //!
 //! [`check::Checker`] is for bodies on their way elsewhere: chunk by chunk, in constant memory.
-//! [`unpack`] and [`Profile::decode`] make a [`Profile`] of bytes that are all there, [`Profile::encode`] makes bytes of
-//! it, and [`merge::Merger`] makes one profile of many, all exactly as google/pprof does. [`build::Builder`] makes a [`Profile`] of what is in another
-//! form, [`import`] does so with what other tools write. [`view`] is what people look at.
+//! [`unpack`] and [`Profile::decode`] make a [`Profile`] of profile.proto, and [`Profile::parse`] of any format that
+//! google/pprof reads; [`Profile::encode`] makes bytes of it, and [`merge::Merger`] one profile of many, all exactly as
+//! google/pprof does. [`build::Builder`] makes a [`Profile`] of what is in another form, [`import`] does so with what other
+//! tools write. [`view`] is what people look at.
 
 pub mod build;
 pub mod check;
@@ -16,9 +17,11 @@ mod encode;
 mod excerpt;
 mod gunzip;
 pub mod import;
+mod legacy;
 mod limits;
 pub mod merge;
 pub mod model;
+pub mod parse;
 mod refusal;
 mod scale;
 pub mod view;

@@ -140,7 +140,7 @@ fn is_one(factor: f64) -> bool {
 }
 
 /// Go's conversion on 64-bit x86: what does not fit becomes the smallest integer.
-fn to_integer(value: f64) -> i64 {
+pub(crate) fn to_integer(value: f64) -> i64 {
     const END: f64 = 9_223_372_036_854_775_808.0;
     if (-END..END).contains(&value) {
         value as i64

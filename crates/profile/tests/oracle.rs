@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test file: its functions are tests or their parts"
 )]
 
@@ -12,31 +13,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use profile::check::{CheckError, Checker};
 use profile::merge::{MergeError, Merger};
+use profile::parse::ParseError;
 use profile::view::View;
-use profile::{Limits, Profile, unpack};
+use profile::{Limits, Profile};
 
 #[path = "oracle/corpus.rs"]
 mod corpus;
+#[path = "oracle/damage.rs"]
+mod damage;
 #[path = "oracle/harness.rs"]
 mod harness;
+#[path = "oracle/legacy.rs"]
+mod legacy;
+#[path = "oracle/purpose.rs"]
+mod purpose;
 
 use corpus::{corpus, go, read, sources};
 use harness::{Oracle, Request, compare};
 
 fn ours(request: &Request) -> Result<Vec<u8>, String> {
-    let limits = Limits::DEFAULT;
-    let said = |error: CheckError| format!("{error:?}");
-    let unpacked = request.sources.iter().map(|path| {
-        let bytes = read(path);
-        unpack(&bytes, &limits).map(std::borrow::Cow::into_owned).map_err(said)
-    });
-    let unpacked = unpacked.collect::<Result<Vec<_>, _>>()?;
-    let mut profiles = unpacked
+    let files: Vec<_> = request.sources.iter().map(|path| read(path)).collect();
+    let said = |error: ParseError| format!("{error:?}");
+    let profiles = files
         .iter()
-        .map(|bytes| Profile::decode(bytes, &limits).map_err(said))
-        .collect::<Result<Vec<_>, _>>()?;
+        .map(|bytes| Profile::parse(bytes, &Limits::DEFAULT).map_err(said));
+    let mut profiles = profiles.collect::<Result<Vec<_>, _>>()?;
     let failed = |error: MergeError| format!("{error:?}");
     match (request.operation.as_str(), profiles.as_mut_slice()) {
         ("write", [one]) => Ok(one.encode()),
@@ -166,10 +168,7 @@ fn top_has_the_rows_of_pprof() {
     let mut rows = 0;
     for path in corpus() {
         let bytes = read(&path);
-        let Ok(unpacked) = unpack(&bytes, &Limits::DEFAULT) else {
-            continue;
-        };
-        let Ok(profile) = Profile::decode(&unpacked, &Limits::DEFAULT) else {
+        let Ok(profile) = Profile::parse(&bytes, &Limits::DEFAULT) else {
             continue;
         };
         let last = profile.header().sample_types.len().checked_sub(1);
@@ -193,8 +192,7 @@ fn top_has_the_rows_of_pprof() {
 
 fn types(path: &Path) -> Option<String> {
     let bytes = read(path);
-    let unpacked = unpack(&bytes, &Limits::DEFAULT).ok()?;
-    let profile = Profile::decode(&unpacked, &Limits::DEFAULT).ok()?;
+    let profile = Profile::parse(&bytes, &Limits::DEFAULT).ok()?;
     let header = profile.header();
     let types = header.sample_types.iter().chain([&header.period_type]);
     Some(
@@ -202,91 +200,4 @@ fn types(path: &Path) -> Option<String> {
             .map(|of| profile.strings().text(of.kind).into_owned() + &profile.strings().text(of.unit))
             .collect(),
     )
-}
-
-/// A small generator of numbers that are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % end as u64).unwrap()
-    }
-}
-
-#[test]
-fn damaged_profiles_get_the_same_verdict_and_bytes() {
-    let Some(oracle) = Oracle::build() else {
-        return eprintln!("no go: nothing compared");
-    };
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let mut requests = Vec::new();
-    for name in [
-        "cpu.pprof",
-        "goroutine.pprof",
-        "block.pprof",
-        "mutex.pprof",
-        "heap.pprof",
-    ] {
-        let whole = unpack(&read(&own.join(name)), &Limits::DEFAULT).unwrap().into_owned();
-        for round in 0..600 {
-            let mut damaged = whole.clone();
-            for _ in 0..=dice.below(3) {
-                let at = dice.below(damaged.len());
-                // Small numbers hit ids, lengths and tags; any byte hits the rest.
-                let byte = if dice.below(2) == 0 {
-                    dice.below(32)
-                } else {
-                    dice.below(256)
-                };
-                match dice.below(4) {
-                    0 => drop(damaged.remove(at)),
-                    1 => damaged.insert(at, u8::try_from(byte).unwrap()),
-                    _ => damaged[at] = u8::try_from(byte).unwrap(),
-                }
-            }
-            if dice.below(8) == 0 {
-                damaged.truncate(dice.below(damaged.len()));
-            }
-            let path = oracle.folder.path().join(format!("{name}-{round}"));
-            fs::write(&path, &damaged).unwrap();
-            for operation in ["write", "compact"] {
-                requests.push(Request {
-                    operation: operation.to_owned(),
-                    sources: vec![path.clone()],
-                });
-            }
-        }
-    }
-    let mut valid = 0;
-    for (request, theirs) in requests.iter().zip(oracle.ask(&requests)) {
-        let bytes = read(&request.sources[0]);
-        let mut checker = Checker::new(Limits::DEFAULT);
-        let checked = checker.feed(&bytes).and_then(|()| checker.finish());
-        match (theirs, ours(request)) {
-            (Ok(theirs), Ok(ours)) => {
-                assert!(theirs == ours, "{} {:?} differ", request.operation, request.sources);
-                // The streaming check refuses one thing more: a profile without sample types.
-                assert!(matches!(checked, Ok(_) | Err(CheckError::NoSampleTypes)), "{checked:?}");
-                valid += 1;
-            }
-            (Err(_), Err(_)) => {}
-            // The differences on purpose.
-            (Ok(_), Err(ours)) if ours.contains("a field has the number 0") => {}
-            (theirs, ours) => {
-                let kept = std::env::temp_dir().join("differs.pb");
-                fs::write(&kept, &bytes).unwrap();
-                let (theirs, ours) = (theirs.map(|bytes| bytes.len()), ours.map(|bytes| bytes.len()));
-                panic!(
-                    "{} {}: google/pprof {theirs:?}, ours {ours:?}",
-                    request.operation,
-                    kept.display()
-                );
-            }
-        }
-    }
-    assert!(valid >= 500, "only {valid} damaged profiles were still valid");
 }

@@ -6,6 +6,10 @@ use super::columns::{Columns, Ids, NOTHING};
 use crate::check::CheckError;
 use crate::model::{Header, Label, LabelValue, Profile, Samples, StringId, Strings, ValueType};
 
+/// What is wrong where strings are: google/pprof looks at them before all else that needs the whole profile.
+pub(super) const NO_STRINGS: &str = "there is no string table";
+pub(super) const NO_STRING: &str = "a string index points beyond the string table";
+
 /// What the ids of a table mean. Nearly every producer counts from one; for the others there is a map.
 enum Table {
     Counted(u32),
@@ -67,11 +71,11 @@ impl Columns {
 
     fn resolve_within(mut self, bytes: &[u8]) -> Result<Profile<'_>, &'static str> {
         if self.strings.is_empty() {
-            return Err("there is no string table");
+            return Err(NO_STRINGS);
         }
         let header = self.header();
         if self.string_index_max >= self.strings.len() as u64 {
-            return Err("a string index points beyond the string table");
+            return Err(NO_STRING);
         }
         self.resolve_code()?;
         let strings = Strings {

@@ -82,6 +82,44 @@ impl Oracle {
         };
         answers.iter().enumerate().map(answer).collect()
     }
+
+    /// What the oracle makes of each of many profiles by one operation, which begins with "each-".
+    pub(crate) fn each(&self, operation: &str, profiles: &[Vec<u8>]) -> Vec<Result<Vec<u8>, String>> {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
+        let packed = profiles
+            .iter()
+            .flat_map(|profile| [&length(profile)[..], profile].concat());
+        let path = self.folder.path().join("profiles");
+        fs::write(&path, packed.collect::<Vec<_>>()).unwrap();
+        let request = Request {
+            operation: operation.to_owned(),
+            sources: vec![path],
+        };
+        let answers = self.ask(&[request]).remove(0).unwrap();
+        let mut rest = answers.as_slice();
+        let mut take = |bytes: usize| {
+            let (taken, after) = rest.split_at(bytes);
+            rest = after;
+            taken
+        };
+        let mut answers = Vec::new();
+        for _ in profiles {
+            let length = u32::from_le_bytes(take(4).try_into().unwrap());
+            let is_error = length == u32::MAX;
+            let length = if is_error {
+                u32::from_le_bytes(take(4).try_into().unwrap())
+            } else {
+                length
+            };
+            let bytes = take(length as usize).to_vec();
+            answers.push(if is_error {
+                Err(String::from_utf8_lossy(&bytes).into_owned())
+            } else {
+                Ok(bytes)
+            });
+        }
+        answers
+    }
 }
 
 /// Asks both, and says how many answers were profiles. Where one of the two refuses, the other must.

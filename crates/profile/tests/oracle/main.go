@@ -1,41 +1,32 @@
 // The oracle: google/pprof's own library does what its standard input asks, one request per line, and answers each with
 // one line: "ok", or "error" and why.
 //
-// A request is an operation, the file to write (uncompressed protobuf), and the files to read, separated by tabs.
+// A request is an operation, the file to write, and the files to read, separated by tabs. Profiles of every format that
+// the library knows are read, and uncompressed protobuf is written.
+//
+// An operation "each-…" reads one file of many profiles, each after its length in four bytes (little end first), and
+// writes one of as many answers: a length and the profile, or the length 0xffffffff, then the length of an error and
+// the error.
 package main
 
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
+	"encoding/binary"
 	"fmt"
-	"io"
+	"math"
 	"os"
 	"strings"
 
 	"github.com/google/pprof/profile"
 )
 
-// parse reads profile.proto only: the legacy formats, which profile.Parse falls back to, are not what is compared.
 func parse(path string) (*profile.Profile, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if len(data) >= 2 && data[0] == 0x1f && data[1] == 0x8b {
-		reader, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			return nil, err
-		}
-		if data, err = io.ReadAll(reader); err != nil {
-			return nil, err
-		}
-	}
-	parsed, err := profile.ParseUncompressed(data)
-	if err != nil {
-		return nil, err
-	}
-	return parsed, parsed.CheckValid()
+	return profile.ParseData(data)
 }
 
 func run(operation string, sources []*profile.Profile) (*profile.Profile, error) {
@@ -62,8 +53,51 @@ func run(operation string, sources []*profile.Profile) (*profile.Profile, error)
 	return nil, fmt.Errorf("no operation %q", operation)
 }
 
+// one reads one profile of many and does the operation. The library must not panic, and if it does, that is a refusal.
+func one(operation string, data []byte) (written []byte, err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("panic: %v", panicked)
+		}
+	}()
+	source, err := profile.ParseData(data)
+	if err != nil {
+		return nil, err
+	}
+	result, err := run(operation, []*profile.Profile{source})
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = result.WriteUncompressed(&out)
+	return out.Bytes(), err
+}
+
+func each(operation, from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	var out []byte
+	for len(data) > 0 {
+		end := 4 + int(binary.LittleEndian.Uint32(data))
+		written, err := one(operation, data[4:end:end])
+		if err != nil {
+			out = binary.LittleEndian.AppendUint32(out, math.MaxUint32)
+			written = []byte(err.Error())
+		}
+		out = binary.LittleEndian.AppendUint32(out, uint32(len(written)))
+		out = append(out, written...)
+		data = data[end:]
+	}
+	return os.WriteFile(to, out, 0o600)
+}
+
 func answer(line string) error {
 	fields := strings.Split(line, "\t")
+	if operation, ok := strings.CutPrefix(fields[0], "each-"); ok {
+		return each(operation, fields[2], fields[1])
+	}
 	var sources []*profile.Profile
 	for _, path := range fields[2:] {
 		source, err := parse(path)
