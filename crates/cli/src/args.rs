@@ -7,8 +7,9 @@ use clap_complete::Shell;
 
 /// Read, compare and explain profiles on local files; no cluster is needed.
 ///
-/// Wherever a profile is read, it may be one of pprof (packed or not), collapsed stacks (py-spy, austin, async-profiler,
-/// perf), V8's .cpuprofile or .heapprofile, or a JFR recording. What it is shows in its bytes; names do not matter.
+/// Wherever a profile is read, it may be one of pprof (packed or not), of gperftools, Go's debug=1, jemalloc's heap, collapsed
+/// stacks (py-spy, austin, async-profiler, perf), V8's .cpuprofile or .heapprofile, or a JFR recording. What it is shows in
+/// its bytes; names do not matter.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-profile",
@@ -186,7 +187,7 @@ pub(crate) struct PgoArgs {
 /// A format to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum From {
-    /// pprof's protobuf, packed or not.
+    /// pprof's protobuf, or one of the older formats that pprof reads.
     Pprof,
     /// A line for each stack, of py-spy, austin, async-profiler or perf.
     Collapsed,

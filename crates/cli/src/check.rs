@@ -44,7 +44,7 @@ struct Valid {
 fn verdict(bytes: &[u8]) -> Result<Valid> {
     let summary = match stream(bytes) {
         Ok(summary) => summary,
-        Err(error) => return imported(bytes, error),
+        Err(error) => return other(bytes, error),
     };
     let unpacked = unpack(bytes, &Limits::DEFAULT)?;
     Profile::decode(&unpacked, &Limits::DEFAULT)?;
@@ -63,16 +63,14 @@ fn stream(bytes: &[u8]) -> Result<Summary, CheckError> {
     checker.finish()
 }
 
-/// The verdict on what is no pprof profile, for this reason.
-fn imported(bytes: &[u8], error: CheckError) -> Result<Valid> {
-    // What cannot be unpacked was told better by the check.
-    let Ok(unpacked) = unpack(bytes, &Limits::DEFAULT) else {
-        return Err(error.into());
+/// The verdict on what is no profile of pprof, for this reason.
+fn other(bytes: &[u8], error: CheckError) -> Result<Valid> {
+    // What cannot be unpacked, or is too much of something, was told better by the check.
+    let unpacked = match unpack(bytes, &Limits::DEFAULT) {
+        Ok(unpacked) if !matches!(error, CheckError::Limit(_)) => unpacked,
+        _ => return Err(error.into()),
     };
-    if Format::of(&unpacked).is_none() {
-        return Err(files::unknown(&unpacked, error));
-    }
-    let (source, profile) = files::parse(&unpacked, None)?;
+    let (source, profile) = files::parse(&unpacked, Format::of(&unpacked))?;
     let strings = profile.strings();
     let types = profile.header().sample_types.iter();
     Ok(Valid {

@@ -6,7 +6,7 @@ use profile::view::View;
 use profile::{Limits, Profile, gzip, unpack};
 
 use crate::args::{ConvertArgs, From, To};
-use crate::files::{self, Source};
+use crate::files;
 use crate::show;
 
 /// `convert`.
@@ -14,14 +14,15 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
     let bytes = files::read(&args.file)?;
     let shown = || args.file.display().to_string();
     let unpacked = unpack(&bytes, &Limits::DEFAULT).with_context(shown)?;
-    let source = args.from.map(|from| match from {
-        From::Pprof => Source::Pprof,
-        From::Collapsed => Source::Import(Format::Collapsed),
-        From::Cpuprofile => Source::Import(Format::V8Cpu),
-        From::Heapprofile => Source::Import(Format::V8Heap),
-        From::Jfr => Source::Import(Format::Jfr),
-    });
-    let (_, profile) = files::parse(&unpacked, source).with_context(shown)?;
+    let format = match args.from {
+        None => Format::of(&unpacked),
+        Some(From::Pprof) => None,
+        Some(From::Collapsed) => Some(Format::Collapsed),
+        Some(From::Cpuprofile) => Some(Format::V8Cpu),
+        Some(From::Heapprofile) => Some(Format::V8Heap),
+        Some(From::Jfr) => Some(Format::Jfr),
+    };
+    let (_, profile) = files::parse(&unpacked, format).with_context(shown)?;
     let written = match args.to {
         To::Pprof => gzip(&profile.encode()),
         To::Raw => profile.encode(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use profile::check::CheckError;
 use profile::import::{self, Format};
+use profile::parse::{self, ParseError};
 use profile::{Limits, Profile, unpack};
 
 /// Files that one folder may hold. A hundred thousand are a year of one service's profiles, one every five minutes.
@@ -46,19 +47,22 @@ fn is_stdin(path: &Path) -> bool {
 pub(crate) enum Source {
     /// pprof's own format.
     Pprof,
+    /// One from before it, which pprof reads too, or jemalloc's.
+    Legacy(parse::Format),
     /// Another tool's.
     Import(Format),
 }
 
 impl Source {
-    /// Its name in output for programs.
-    pub(crate) fn word(self) -> &'static str {
+    /// Its name in output.
+    pub(crate) fn word(self) -> String {
         match self {
-            Self::Pprof => "pprof",
-            Self::Import(Format::Collapsed) => "collapsed",
-            Self::Import(Format::V8Cpu) => "cpuprofile",
-            Self::Import(Format::V8Heap) => "heapprofile",
-            Self::Import(Format::Jfr) => "jfr",
+            Self::Pprof => "pprof".to_owned(),
+            Self::Legacy(format) => format.to_string().to_lowercase().replace(' ', "-"),
+            Self::Import(Format::Collapsed) => "collapsed".to_owned(),
+            Self::Import(Format::V8Cpu) => "cpuprofile".to_owned(),
+            Self::Import(Format::V8Heap) => "heapprofile".to_owned(),
+            Self::Import(Format::Jfr) => "jfr".to_owned(),
         }
     }
 }
@@ -68,33 +72,42 @@ pub(crate) fn with_profile<T>(path: &Path, use_it: impl FnOnce(Profile<'_>) -> R
     let bytes = read(path)?;
     let shown = || path.display().to_string();
     let unpacked = unpack(&bytes, &Limits::DEFAULT).with_context(shown)?;
-    let (_, profile) = parse(&unpacked, None).with_context(shown)?;
+    let (_, profile) = parse(&unpacked, Format::of(&unpacked)).with_context(shown)?;
     use_it(profile)
 }
 
-/// The profile that uncompressed bytes are, in the format given, else in the one that they look like.
-pub(crate) fn parse(unpacked: &[u8], source: Option<Source>) -> Result<(Source, Profile<'_>)> {
+/// The profile that uncompressed bytes are: in the format given, else in one that pprof reads.
+pub(crate) fn parse(unpacked: &[u8], format: Option<Format>) -> Result<(Source, Profile<'_>)> {
     let limits = &Limits::DEFAULT;
-    let looks_like = || Format::of(unpacked).map_or(Source::Pprof, Source::Import);
-    let source = source.unwrap_or_else(looks_like);
-    let profile = match source {
-        Source::Import(format) => format.import(unpacked, limits)?,
-        Source::Pprof => Profile::decode(unpacked, limits).map_err(|error| unknown(unpacked, error))?,
+    if let Some(format) = format {
+        return Ok((Source::Import(format), format.import(unpacked, limits)?));
+    }
+    let parsed = parse::parse(unpacked, limits).map_err(|error| unknown(unpacked, error))?;
+    let source = if parsed.format == parse::Format::Proto {
+        Source::Pprof
+    } else {
+        Source::Legacy(parsed.format)
     };
-    Ok((source, profile))
+    Ok((source, parsed.profile))
 }
 
 /// The error of bytes that are in no format that is known: one that says which those are, or what to do.
-pub(crate) fn unknown(unpacked: &[u8], error: CheckError) -> anyhow::Error {
+fn unknown(unpacked: &[u8], error: ParseError) -> anyhow::Error {
     if let Some(advice) = import::advice(unpacked) {
         return anyhow!("{advice}");
     }
-    let is_profile = !matches!(error, CheckError::NotAProfile { .. } | CheckError::Malformed { .. });
-    if is_profile {
+    let is_foreign = matches!(
+        error,
+        ParseError::Check(CheckError::NotAProfile { .. } | CheckError::Malformed { .. })
+    );
+    if !is_foreign {
         return error.into();
     }
     let known: Vec<_> = Format::ALL.iter().map(Format::to_string).collect();
-    anyhow!("{error} (looked for: pprof, {})", known.join(", "))
+    anyhow!(
+        "{error} (looked for: pprof and its legacy formats, jemalloc heap, {})",
+        known.join(", ")
+    )
 }
 
 /// The files that were meant: a folder means the files in it, by name, but not its own folders.

@@ -115,6 +115,21 @@ fn a_folder_is_checked_file_by_file_and_standard_input_too() {
 }
 
 #[test]
+fn the_older_formats_of_pprof_are_read_too() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profile/tests/data/goroutine-debug-1.txt");
+    let page = page.to_str().unwrap();
+    let checked = said(&run(&["check", page]));
+    assert!(
+        checked.ends_with("ok, go-count-text, 1 samples of goroutine/count\n"),
+        "{checked}"
+    );
+    let files = Files::new();
+    let out = files.name("goroutine.pprof");
+    said(&run(&["convert", "--out", &out, page]));
+    assert!(said(&run(&["check", &out])).contains("ok, pprof, 1 samples of goroutine/count"));
+}
+
+#[test]
 fn what_looks_like_nothing_can_be_named() {
     let files = Files::new();
     let plain = files.name("plain");

@@ -91,7 +91,8 @@ fn what_is_no_profile_is_told_which_formats_there_are() {
     let output = on(&["info", "FILE"], &data("index.html"), Path::new(""));
     let said = said(&output.stderr);
     for format in [
-        "pprof",
+        "pprof and its legacy formats",
+        "jemalloc heap",
         "collapsed stacks",
         "V8 CPU profile",
         "V8 heap profile",
