@@ -63,8 +63,8 @@ bench: ## The figures, as tables
 	$(XTASK) bench
 
 .PHONY: soak
-soak: ## What takes hours: every test that is marked as a soak
-	cargo test --workspace --exclude e2e --release -- --ignored soak $(ARGS)
+soak: ## What takes hours: tests in their long form, an hour of fuzzing, hundreds of kills (root)
+	$(XTASK) soak $(ARGS)
 
 .PHONY: cluster-up
 cluster-up: ## Start a real one-node Kubernetes in a network namespace of its own (root)

@@ -1,5 +1,6 @@
 //! What becomes of captures when the operator itself is killed, stopped or replaced.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,7 +14,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::cluster::{AuditEvent, Component};
 use testkit::process::Signal;
-use testkit::wait_until;
+use testkit::wait::moment;
+use testkit::{soak, wait_until};
 
 /// A lease is taken when it did not change for 15 s, by replicas that look every 2 s: 2 s until the last change is seen,
 /// 2 s until the end is noticed, and the calls themselves on a machine that may be busy.
@@ -21,6 +23,18 @@ const TAKEOVER_MAX: Duration = Duration::from_secs(25);
 
 /// A lease that was given up is taken at the next look.
 const HANDOVER_MAX: Duration = Duration::from_secs(5);
+
+/// Kills in the story of kills at any moment: one on every change; in a soak as many as two hours hold, a lease and an interval
+/// each.
+const KILLS: usize = 1;
+const KILLS_IN_A_SOAK: usize = 200;
+
+/// A kill comes at most this long after the record of the start: a capture of 4 MiB and its upload take less, so some come
+/// after the end.
+const KILL_AFTER_MILLISECONDS_MAX: usize = 1_500;
+
+/// Kills from one look at the whole bucket to the next: it is read from end to end.
+const KILLS_BETWEEN_LOOKS: usize = 20;
 
 /// As often as can be, with a profile that takes most of the interval.
 fn always_capturing() -> Value {
@@ -193,6 +207,38 @@ fn an_operator_that_is_killed_mid_upload_leaves_nothing_partial_and_reports_it()
             stored.path.display()
         );
     }
+    story.end()
+}
+
+/// `SOAK=1` kills it many times, at moments that follow from the seed that is said.
+#[test]
+#[ignore = "needs the test cluster: make e2e"]
+fn an_operator_that_is_killed_at_any_moment_leaves_nothing_partial() -> Result<()> {
+    let kills = if soak::is_on() { KILLS_IN_A_SOAK } else { KILLS };
+    let mut dice = soak::Dice::new();
+    let story = Story::begin_alone("killed-at-any-moment")?;
+    story.apply(&big_target("big:4"))?;
+    let mut spec = always_capturing();
+    spec["profileTypes"] = json!(["heap"]);
+    story.configure("killed-at-any-moment", &spec)?;
+    let mut killed = BTreeSet::new();
+    for kill in 1..=kills {
+        // The one that was killed before can only have left its records as they are.
+        let running = wait_for_record(&story, |record| {
+            record["state"] == "started" && record["captureId"].as_str().is_some_and(|id| !killed.contains(id))
+        })?;
+        killed.insert(running["captureId"].as_str().context("a record has an id")?.to_owned());
+        let after = Duration::from_millis(dice.below(KILL_AFTER_MILLISECONDS_MAX) as u64);
+        moment(after);
+        // Without a pod to come back to: a container that is killed again and again is started later and later.
+        kill_for_good(&story, &replica::leader(&story.cluster)?)?;
+        if kill == kills || kill.is_multiple_of(KILLS_BETWEEN_LOOKS) {
+            Ledger::check(&story).with_context(|| format!("after kill {kill}, {after:?} after the start"))?;
+        }
+    }
+    // Whatever they left, the next one works.
+    story.wait_for_capture_after(wall_clock()?)?;
+    Ledger::check(&story)?;
     story.end()
 }
 

@@ -18,22 +18,25 @@ use crate::{cluster, image, root, say};
 pub(crate) struct Flags {
     /// Which cluster; started when it does not run.
     #[arg(long, default_value = "e2e")]
-    name: String,
+    pub(crate) name: String,
     /// Leave the cluster running, for a look at it or for the next run.
     #[arg(long)]
-    keep: bool,
+    pub(crate) keep: bool,
     /// Use the images that the cluster has already.
     #[arg(long)]
-    no_images: bool,
+    pub(crate) no_images: bool,
     /// Cargo profile of the operator.
     #[arg(long, default_value = "release")]
-    profile: String,
+    pub(crate) profile: String,
     /// Only the tests of this file in `e2e/tests`.
     #[arg(long)]
-    test: Option<String>,
+    pub(crate) test: Option<String>,
     /// Passed to the test programs: a part of a test's name, `--test-threads=1` …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
+    /// What the stories find in their environment.
+    #[arg(skip)]
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Default for Flags {
@@ -45,6 +48,7 @@ impl Default for Flags {
             profile: "release".to_owned(),
             test: None,
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -69,7 +73,7 @@ pub(crate) fn run(flags: &Flags) -> Result<Vec<Ran>> {
         images(&flags.profile)?
     };
     let cluster = cluster::up(&flags.name, None)?;
-    let outcome = run_in(&cluster, &archives, &programs, &flags.arguments);
+    let outcome = run_in(&cluster, &archives, &programs, flags);
     let failed = outcome
         .as_ref()
         .map_or(true, |ran| ran.iter().any(|one| one.counts.failed > 0));
@@ -91,7 +95,7 @@ fn run_in(
     cluster: &Cluster,
     archives: &[PathBuf],
     programs: &BTreeMap<String, PathBuf>,
-    arguments: &[String],
+    flags: &Flags,
 ) -> Result<Vec<Ran>> {
     for archive in archives {
         cluster.import_image(archive)?;
@@ -103,7 +107,8 @@ fn run_in(
         // The stories are marked as ignored, because without a cluster they cannot run.
         command
             .args(["--include-ignored"])
-            .args(arguments)
+            .args(&flags.arguments)
+            .envs(flags.environment.iter().map(|(name, value)| (name, value)))
             .env("RUST_TEST_THREADS", STORIES_AT_ONCE)
             .current_dir(root()?.join("e2e"));
         let one = suite::run(&format!("e2e: {name}"), &mut command)?;
@@ -113,7 +118,7 @@ fn run_in(
                 passed: 1,
                 ..Counts::default()
             })
-            || arguments.is_empty()
+            || flags.arguments.is_empty()
         {
             ran.push(one);
         }

@@ -14,6 +14,7 @@ mod deps;
 mod e2e;
 mod image;
 mod reference;
+mod soak;
 mod suite;
 mod test;
 
@@ -49,6 +50,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Run the long form of every test, then the fuzzer, then the stories of kills.
+    Soak(soak::Flags),
     /// Run every test.
     Test,
     /// Run every check that needs no test to run.
@@ -81,6 +84,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         }
         Chore::Image(flags) => image::run(&flags)?,
         Chore::Reference { check } => reference::run(&root()?, check)?,
+        Chore::Soak(flags) => return soak::run(&flags),
         Chore::Test => return test::everything(),
         Chore::Vet => return test::vet(),
     }

@@ -32,7 +32,7 @@ pub(crate) fn everything() -> Result<ExitCode> {
                 .current_dir(root()?.join(module)),
         )?;
     }
-    results.tell_stories()?;
+    results.tell_stories(&e2e::Flags::default())?;
     Ok(results.verdict())
 }
 
@@ -47,13 +47,13 @@ pub(crate) fn vet() -> Result<ExitCode> {
 
 /// What ran, and what could not and why.
 #[derive(Debug, Default)]
-struct Results {
+pub(crate) struct Results {
     ran: Vec<Ran>,
     left_out: Vec<(String, String)>,
 }
 
 impl Results {
-    fn run(&mut self, name: &str, command: &mut Command) -> Result<()> {
+    pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<()> {
         say(&format!("== {name}"));
         self.ran.push(suite::run(name, command)?);
         Ok(())
@@ -63,7 +63,7 @@ impl Results {
         self.run(name, Command::new("cargo").args(arguments).current_dir(root()?))
     }
 
-    fn leave_out(&mut self, name: &str, why: &str) {
+    pub(crate) fn leave_out(&mut self, name: &str, why: &str) {
         self.left_out.push((name.to_owned(), why.to_owned()));
     }
 
@@ -128,12 +128,12 @@ impl Results {
     }
 
     /// A suite that cannot even start is a failure like another: the table is still shown.
-    fn tell_stories(&mut self) -> Result<()> {
+    pub(crate) fn tell_stories(&mut self, flags: &e2e::Flags) -> Result<()> {
         if !process::is_root() {
             self.leave_out("e2e", "needs root, for network namespaces and a kubelet");
             return Ok(());
         }
-        match e2e::run(&e2e::Flags::default()) {
+        match e2e::run(flags) {
             Ok(ran) => self.ran.extend(ran),
             Err(error) => {
                 say(&format!("error: {error:#}"));
@@ -144,7 +144,7 @@ impl Results {
     }
 
     /// Shows the table and gives the exit code. In CI, something left out is a failure.
-    fn verdict(&self) -> ExitCode {
+    pub(crate) fn verdict(&self) -> ExitCode {
         say(&suite::table(&self.ran, &self.left_out));
         let failed = self.ran.iter().any(|suite| suite.counts.failed > 0);
         let is_ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");

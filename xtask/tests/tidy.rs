@@ -57,11 +57,13 @@ fn no_file_knows_the_machine_it_was_written_on() {
 
 #[test]
 fn dependencies_come_from_the_public_registry() {
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    let strange = lock
-        .lines()
-        .filter(|line| line.starts_with("source = ") && !line.contains(REGISTRY));
-    assert_none(strange.map(str::to_owned), "lock dependencies against crates.io");
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let locked = fs::read_to_string(root().join(lock)).unwrap();
+        let strange = locked
+            .lines()
+            .filter(|line| line.starts_with("source = ") && !line.contains(REGISTRY));
+        assert_none(strange.map(str::to_owned), "lock dependencies against crates.io");
+    }
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn times_ten_to(value: u128, power: i32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use testkit::soak;
 
     use super::*;
 
@@ -167,6 +168,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(soak::cases(256)))]
+
         #[test]
         fn whole_numbers_keep_their_value(value: u64) {
             prop_assert_eq!(bytes(&value.to_string()), Some(value));

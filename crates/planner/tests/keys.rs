@@ -5,6 +5,7 @@ use planner::{
     TypeSet, Wall, keys,
 };
 use proptest::prelude::*;
+use testkit::soak;
 
 /// 2026-02-03 04:05:06.789 UTC.
 const AT: Wall = Wall(1_770_091_506_789);
@@ -118,7 +119,7 @@ fn every_reason_has_one_word() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak::cases(256), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_record_name_is_read_back(

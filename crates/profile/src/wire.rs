@@ -367,6 +367,7 @@ pub(crate) fn count_packed(packed: &[u8]) -> Result<u64, Fault> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use testkit::soak;
 
     use super::*;
 
@@ -381,6 +382,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(soak::cases(256)))]
+
         #[test]
         fn counting_by_words_is_counting_one_by_one(
             // Runs of continuing bytes of every length around ten, at every alignment.

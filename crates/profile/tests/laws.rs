@@ -6,6 +6,7 @@ use profile::view::flame::FlameTree;
 use profile::view::{View, ViewError};
 use profile::{Limits, Profile};
 use proptest::prelude::*;
+use testkit::soak;
 
 fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
@@ -134,6 +135,8 @@ fn added(first: &[i64], second: &[i64]) -> Vec<i64> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(soak::cases(256)))]
+
     #[test]
     fn writing_and_reading_again_changes_nothing(bytes in profiles(-9..9)) {
         let once = decode(&bytes).encode();

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod image;
 pub mod process;
 pub mod s3;
+pub mod soak;
 pub mod tools;
 pub mod wait;
 

@@ -49,6 +49,8 @@ pub enum Tool {
     PySpy,
     /// austin, another.
     Austin,
+    /// cargo-fuzz.
+    CargoFuzz,
 }
 
 impl Tool {
@@ -82,6 +84,7 @@ impl Tool {
             Self::PySpy => "py-spy-0.4.3".to_owned(),
             // 4.0 is linked with a C library that Debian 12 does not have.
             Self::Austin => "austin-dist-3.7.0".to_owned(),
+            Self::CargoFuzz => "cargo-fuzz-0.13.2".to_owned(),
         }
     }
 
@@ -133,24 +136,20 @@ impl Tool {
             Self::PySpy => python::install("py-spy", version, staging),
             Self::Austin => python::install("austin-dist", version, staging),
             Self::Pause => go::build_file(include_str!("../pause/main.go"), "pause", &bin),
-            Self::CargoDeny => process::run_shown(
-                Command::new("nice")
-                    .args([
-                        "-n",
-                        "10",
-                        "cargo",
-                        "install",
-                        "cargo-deny",
-                        "--version",
-                        version,
-                        "--locked",
-                        "--root",
-                    ])
-                    .arg(staging)
-                    .env_remove("CARGO_TARGET_DIR"),
-            ),
+            Self::CargoDeny => cargo_install("cargo-deny", version, staging),
+            Self::CargoFuzz => cargo_install("cargo-fuzz", version, staging),
         }
     }
+}
+
+fn cargo_install(program: &str, version: &str, staging: &Path) -> Result<()> {
+    process::run_shown(
+        Command::new("nice")
+            .args(["-n", "10", "cargo", "install", program])
+            .args(["--version", version, "--locked", "--root"])
+            .arg(staging)
+            .env_remove("CARGO_TARGET_DIR"),
+    )
 }
 
 /// The folder of a tool's programs, built first when it is not there.

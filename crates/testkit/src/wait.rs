@@ -39,9 +39,14 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Lets a moment pass, for a fault that must come at no particular time: nothing may be expected of the world after it.
+pub fn moment(duration: Duration) {
+    pause(duration);
+}
+
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one sleep: between two looks at a condition that has a deadline"
+    reason = "the one sleep: between two looks at a condition that has a deadline, and before a fault at any time"
 )]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);

@@ -400,6 +400,8 @@ fn every_bound_fits_the_type_of_its_field() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(testkit::soak::cases(256)))]
+
     #[test]
     fn any_numbers_give_a_policy_within_bounds(numbers: [i64; 8], on_demand: bool) {
         let [cpu, memory, check, cooldown, interval, window, pods, bytes] = numbers;

@@ -173,6 +173,8 @@ fn durations_of_go_are_read() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(testkit::soak::cases(256)))]
+
     #[test]
     fn any_bytes_are_read_or_refused(body: Vec<u8>) {
         read(&*body, SERVED).err();

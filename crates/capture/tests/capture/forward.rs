@@ -15,7 +15,7 @@ use crate::server::{Server, Step, head, ok};
 const PORT: u16 = 6060;
 
 /// The result of a heap through a cluster; the tunnel must be closed afterwards.
-async fn heap_through(cluster: &Cluster) -> Result<u64, Reason> {
+pub async fn heap_through(cluster: &Cluster) -> Result<u64, Reason> {
     heap_with(settings, cluster).await
 }
 
@@ -40,7 +40,8 @@ async fn through_tunnel_in_a_hurry(frames: Vec<Frame>) -> Result<u64, Reason> {
     heap_with(hurried, &Cluster::with_tunnel(Reply::Tunnel(frames)).await).await
 }
 
-fn frames(then: Vec<Frame>) -> Vec<Frame> {
+/// What every tunnel begins with, and then this.
+pub fn frames(then: Vec<Frame>) -> Vec<Frame> {
     [vec![Frame::Announce(PORT), Frame::Request], then].concat()
 }
 

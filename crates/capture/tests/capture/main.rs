@@ -8,6 +8,7 @@
 #![expect(unreachable_pub, reason = "a test has no public items")]
 
 mod cluster;
+mod cuts;
 mod forward;
 mod go_program;
 mod hostile;

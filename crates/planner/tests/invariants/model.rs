@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use planner::{Reason, Settings};
+use testkit::soak;
 
 use crate::checked::{Checked, THRESHOLD, config, target};
 
@@ -36,7 +37,7 @@ const MOVES: [Move; 12] = [
     Move::LeaderFlip,
 ];
 
-/// Stories of this many moves after the start. One more move is six times the time.
+/// Stories of this many moves after the start. One more move, as in a soak, is six times the time.
 const DEPTH: usize = 5;
 
 /// Two configs over the same three targets, of which two share a node: everything can be in the way of everything.
@@ -151,7 +152,7 @@ fn every_short_story_keeps_the_invariants() {
     let mut seen = BTreeSet::new();
     let mut states = vec![(start(), Vec::new())];
     let mut total = 0usize;
-    for _ in 0..DEPTH {
+    for _ in 0..DEPTH + usize::from(soak::is_on()) {
         let mut next = Vec::new();
         for (world, story) in &states {
             for one in MOVES {

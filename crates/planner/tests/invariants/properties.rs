@@ -5,6 +5,7 @@ use planner::{
     Reason, SampleId, Scope, Settings, TargetId, TargetUsage, ThresholdPolicy, TypeSet, UsageSample, Wall, World,
 };
 use proptest::prelude::*;
+use testkit::soak;
 
 use crate::checked::{Checked, THRESHOLD, config, target};
 
@@ -209,7 +210,7 @@ fn play(world: &mut Checked, act: &Act) -> Vec<Command> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// One capture per target, budgets, cooldowns, intervals, opt-in, leadership: see `Checked`.
     #[test]

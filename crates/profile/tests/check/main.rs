@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use profile::Limits;
 use profile::check::{CheckError, Summary};
 use proptest::prelude::*;
+use testkit::soak;
 use zlib_rs::crc32::crc32;
 
 mod bodies;
@@ -494,7 +495,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(soak::cases(512)))]
 
     #[test]
     fn chunks_of_any_size_give_the_same_verdict(

@@ -4,6 +4,7 @@ use profile::Limits;
 use profile::import::{Format, ImportError};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use testkit::soak;
 
 use crate::recording::{
     BOOLEAN, Bytes, CLASSES, Class, FRAME, Form, INT, LONG, METHOD, SAMPLE, SYMBOL, TRACE, checkpoint, chunk,
@@ -217,11 +218,12 @@ fn a_broken_chunk_says_what_is_broken() {
 }
 
 /// Whatever is done to a file, there is a valid profile or an error.
-fn damage(cases: u32) {
+#[test]
+fn damage_never_breaks_a_reader() {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);
     let cut = prop::option::of(any::<prop::sample::Index>());
     let files = all();
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(cases));
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(soak::cases(2_000)));
     let ran = runner.run(&(0..files.len(), changes, cut), |(which, changes, cut)| {
         let (format, mut bytes) = files[which].clone();
         for (place, byte) in changes {
@@ -236,16 +238,4 @@ fn damage(cases: u32) {
         Ok(())
     });
     ran.unwrap();
-}
-
-#[test]
-fn damage_never_breaks_a_reader() {
-    damage(2_000);
-}
-
-/// Half a minute in a release build.
-#[test]
-#[ignore = "a soak: make soak"]
-fn soak_damage_never_breaks_a_reader() {
-    damage(1_000_000);
 }

@@ -1,14 +1,14 @@
 //! Damaged profiles: bits flipped, bytes and whole parts lost, doubled and moved, files cut and spliced. The verdict and the
 //! bytes are google/pprof's, and the streaming check agrees with the decoder.
 //!
-//! The seed and the number of files are those below, or of the environment: `ORACLE_SEED` and `ORACLE_PROFILES`. A
-//! failure prints the seed and leaves the file that differs.
+//! A failure prints the seed and leaves the file that differs.
 
 use std::fs;
 
 use profile::check::{CheckError, Checker, Summary};
 use profile::parse::{Format, ParseError, Parsed, parse};
 use profile::{Limits, unpack};
+use testkit::soak;
 
 use crate::corpus::{corpus, read};
 use crate::harness::Oracle;
@@ -29,10 +29,8 @@ pub(crate) struct Dice(u64);
 impl Dice {
     /// That of the environment, or of every run of the tests.
     pub(crate) fn new() -> Self {
-        let seed = number_of("ORACLE_SEED").unwrap_or(0x9e37_79b9_7f4a_7c15);
-        println!("ORACLE_SEED={seed}");
         // The generator stays at 0 for ever.
-        Self(seed.max(1))
+        Self(soak::seed().max(1))
     }
 
     pub(crate) fn below(&mut self, end: usize) -> usize {
@@ -124,13 +122,9 @@ impl Dice {
     }
 }
 
-fn number_of(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 /// How many files to damage when `usual` are the usual number.
 pub(crate) fn count(usual: usize) -> usize {
-    number_of("ORACLE_PROFILES").map_or(usual, |count| usize::try_from(count).unwrap())
+    usize::try_from(soak::cases(u32::try_from(usual).unwrap())).unwrap()
 }
 
 /// Makes `count` files and compares what google/pprof and we make of each; gives how many of them both read.
@@ -298,16 +292,4 @@ fn damaged_profiles_get_the_same_verdict_and_bytes() {
     let valid = compare_damaged(&oracle, &mut dice, count(PROFILES));
     assert!(valid >= PROFILES / 10, "only {valid} damaged profiles were still valid");
     compare_damaged_gzip(&oracle, &mut dice, count(PROFILES / 3));
-}
-
-/// A million files of each kind, and others with another `ORACLE_SEED`.
-#[test]
-#[ignore = "takes an hour: make soak"]
-fn soak_damaged_profiles_get_the_same_verdict_and_bytes() {
-    let Some(oracle) = Oracle::build() else {
-        return eprintln!("no go: nothing compared");
-    };
-    let mut dice = Dice::new();
-    compare_damaged(&oracle, &mut dice, count(1_000_000));
-    compare_damaged_gzip(&oracle, &mut dice, count(300_000));
 }

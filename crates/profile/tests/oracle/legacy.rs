@@ -445,13 +445,3 @@ fn compare_damaged(oracle: &Oracle, dice: &mut Dice, found: &[Vec<u8>], count: u
     let compared = compare_many(oracle, count, make, |_, _| Ok(()));
     assert!(compared >= count / 4, "only {compared} of {count} files were read");
 }
-
-#[test]
-#[ignore = "takes an hour: make soak"]
-fn soak_legacy_formats_are_read_as_google_pprof_reads_them() {
-    let Some(oracle) = Oracle::build() else {
-        return eprintln!("no go: nothing compared");
-    };
-    let found = found(&oracle);
-    compare_damaged(&oracle, &mut Dice::new(), &found, count(1_000_000));
-}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use planner::Reason;
 use store::{StoreError, StoreSettings, Stores};
+use testkit::soak;
 
 use crate::jobs::{Spooled, job};
 use crate::proxy::{Fault, Proxy};
@@ -45,8 +46,7 @@ async fn cut_anywhere_there_is_one_whole_object_or_none() {
     let spooled = Spooled::of_size(3_000);
     let whole = read(spooled.file.path().to_owned());
     // Head and body together have about 4,200 bytes; past the end nothing is cut.
-    let step = if std::env::var_os("SOAK").is_some() { 1 } else { 211 };
-    for offset in (1..4_500).step_by(step) {
+    for offset in (1..4_500).step_by(soak::step(211)) {
         let proxy = Proxy::before(&server.address, [Fault::CutAfter(offset)]).await;
         let policy = planner::StorePolicy {
             prefix: format!("at-{offset}").into(),

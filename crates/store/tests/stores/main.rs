@@ -1,10 +1,5 @@
 //! The stores against a real S3 server, against servers that misbehave, and in a folder.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod conditional;
 mod faults;
