@@ -141,6 +141,11 @@ impl Dice {
             "heap/3",
         ]);
         let counts = |dice: &mut Dice| {
+            if dice.below(2) == 0 && has_our_exponential() {
+                // So many bytes that an integer holds every bit of what they are scaled by.
+                let size = (1 << 55) + (dice.number() >> 9);
+                return (size / (4096 + dice.below(8 << 20) as u64), size);
+            }
             let (count, size) = (dice.number() >> 20, dice.number() >> 8);
             if count == 0 { (0, 0) } else { (count, size) }
         };
@@ -354,6 +359,14 @@ impl Dice {
         }
         *text = lines.concat();
     }
+}
+
+/// Whether the Go of this machine has the exponential function that ours is to the last bit.
+fn has_our_exponential() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::is_x86_feature_detected!("fma") && std::is_x86_feature_detected!("avx");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 /// Legacy profiles as they are found: in the corpus, and as Go writes them today.
