@@ -59,8 +59,8 @@ e2e: ## The end-to-end stories on a real Kubernetes (root)
 	$(XTASK) e2e $(ARGS)
 
 .PHONY: bench
-bench: ## The figures, as tables
-	$(XTASK) bench
+bench: ## The figures, as tables; ARGS names parts (root, for those of a cluster)
+	$(XTASK) bench $(ARGS)
 
 .PHONY: soak
 soak: ## What takes hours: tests in their long form, an hour of fuzzing, hundreds of kills (root)

@@ -230,13 +230,13 @@ func TestBusyForANumberOfTimes(t *testing.T) {
 			t.Fatalf("request %d: %v %v", at, answer, err)
 		}
 	}
-	if now := under.seen(t); now.Requests["/debug/pprof/profile"] != 3 || now.URIs["/debug/pprof/profile?seconds=1"] != 3 {
+	if now := under.seen(t); now.Requests["/debug/pprof/profile"] != 3 || now.URIs["/debug/pprof/profile?seconds=1"] != 3 || len(now.Arrivals) != 3 {
 		t.Fatalf("seen %+v", now)
 	}
 	if code, _ := under.controlGet(t, "/forget"); code != http.StatusOK {
 		t.Fatal(code)
 	}
-	if now := under.seen(t); len(now.Requests)+len(now.URIs) != 0 {
+	if now := under.seen(t); len(now.Requests)+len(now.URIs)+len(now.Arrivals) != 0 {
 		t.Fatalf("not forgotten: %+v", now)
 	}
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -11,6 +13,8 @@ const (
 	urisMax = 256
 	// Longest URI that is kept.
 	uriBytesMax = 512
+	// Times of requests that are kept, the newest: more than a figure has observations.
+	arrivalsMax = 256
 )
 
 // seen counts what was asked and what was served.
@@ -20,6 +24,7 @@ type seen struct {
 	uris     map[string]int
 	decoy    map[string]int
 	bodies   map[string]body
+	arrivals []time.Time
 	open     int
 }
 
@@ -40,6 +45,8 @@ type report struct {
 	Decoy map[string]int `json:"decoy"`
 	// The last body by path of those that were sent to their end.
 	Bodies map[string]body `json:"bodies"`
+	// When the newest requests came, the oldest first.
+	Arrivals []time.Time `json:"arrivals"`
 	// Answers that go on now.
 	Open int `json:"open"`
 }
@@ -54,6 +61,7 @@ func (s *seen) forget() {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.requests, s.uris, s.decoy, s.bodies = map[string]int{}, map[string]int{}, map[string]int{}, map[string]body{}
+	s.arrivals = []time.Time{}
 }
 
 // asked counts a request and returns how many of its path came before it, and what to call at its end.
@@ -62,6 +70,10 @@ func (s *seen) asked(request *http.Request) (before int, finished func()) {
 	defer s.mutex.Unlock()
 	before = count(s.requests, request.URL.Path)
 	count(s.uris, request.RequestURI)
+	if len(s.arrivals) == arrivalsMax {
+		s.arrivals = slices.Delete(s.arrivals, 0, 1)
+	}
+	s.arrivals = append(s.arrivals, time.Now().UTC())
 	s.open++
 	return before, func() {
 		s.mutex.Lock()
@@ -89,7 +101,7 @@ func (s *seen) report(mode string) report {
 	defer s.mutex.Unlock()
 	return report{
 		Mode: mode, Requests: maps.Clone(s.requests), URIs: maps.Clone(s.uris),
-		Decoy: maps.Clone(s.decoy), Bodies: maps.Clone(s.bodies), Open: s.open,
+		Decoy: maps.Clone(s.decoy), Bodies: maps.Clone(s.bodies), Arrivals: slices.Clone(s.arrivals), Open: s.open,
 	}
 }
 

@@ -14,11 +14,25 @@ const BODY_BYTES_MAX: u64 = 16 << 20;
 
 /// The body of a GET; a status other than 2xx is an error with the body.
 pub fn get(address: SocketAddr, path: &str) -> Result<String> {
+    send(address, "GET", path, None)
+}
+
+/// As [`get`], with another method, and a body with its type.
+pub fn send(address: SocketAddr, method: &str, path: &str, body: Option<(&str, &str)>) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, DEADLINE).with_context(|| format!("connect to {address}"))?;
     stream.set_read_timeout(Some(DEADLINE)).context("set deadline")?;
     stream.set_write_timeout(Some(DEADLINE)).context("set deadline")?;
     // HTTP/1.0: the answer is not chunked and ends with the connection.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").context("send request")?;
+    let mut request = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n");
+    if let Some((kind, body)) = body {
+        request.push_str(&format!(
+            "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+    } else {
+        request.push_str("\r\n");
+    }
+    stream.write_all(request.as_bytes()).context("send request")?;
     let mut answer = String::new();
     stream
         .take(BODY_BYTES_MAX)

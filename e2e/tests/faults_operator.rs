@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::cluster::{AuditEvent, Component};
 use testkit::process::Signal;
-use testkit::wait::moment;
+use testkit::wait::let_pass;
 use testkit::{soak, wait_until};
 
 /// A lease is taken when it did not change for 15 s, by replicas that look every 2 s: 2 s until the last change is seen,
@@ -229,7 +229,7 @@ fn an_operator_that_is_killed_at_any_moment_leaves_nothing_partial() -> Result<(
         })?;
         killed.insert(running["captureId"].as_str().context("a record has an id")?.to_owned());
         let after = Duration::from_millis(dice.below(KILL_AFTER_MILLISECONDS_MAX) as u64);
-        moment(after);
+        let_pass(after);
         // Without a pod to come back to: a container that is killed again and again is started later and later.
         kill_for_good(&story, &replica::leader(&story.cluster)?)?;
         if kill == kills || kill.is_multiple_of(KILLS_BETWEEN_LOOKS) {

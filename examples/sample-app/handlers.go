@@ -18,6 +18,7 @@ const help = `sample-app: a program with something to profile
 /leak?megabytes=100&rate=50      leak memory in leakMemory and keep it (up to 4096, rate per second up to 1024)
 /release                         give the leaked memory back
 /contend?seconds=60              fight over a mutex in contendMutex (seconds up to 600)
+/work?rounds=1000000&garbage=64  do a fixed amount of work, then answer: arithmetic (up to 1e9), kilobytes of garbage (up to 1e6)
 /status                          what is going on, as JSON
 /healthz                         ok
 
@@ -68,6 +69,15 @@ func controlHandler(load *load) http.Handler {
 		if numbers.accept(answer) {
 			load.contend(time.Duration(seconds * float64(time.Second)))
 		}
+	})
+	routes.HandleFunc("/work", func(answer http.ResponseWriter, request *http.Request) {
+		numbers := query{request: request}
+		rounds := numbers.number("rounds", 1e6, 0, workRoundsMax)
+		garbage := numbers.number("garbage", 64, 0, workGarbageKilobytesMax)
+		if numbers.failed == nil {
+			work(int(rounds), int(garbage))
+		}
+		numbers.accept(answer)
 	})
 	return routes
 }

@@ -13,6 +13,7 @@ import (
 const forever time.Duration = 0
 
 const (
+	kilobyte = 1 << 10
 	mebibyte = 1 << 20
 	// Smallest page on the machines this runs on: one byte per page makes the memory resident.
 	pageBytes = 4096
@@ -186,6 +187,26 @@ func burnCPU(ctx context.Context, share float64) {
 		time.Sleep(time.Until(next))
 	}
 }
+
+// work does the same amount of work whenever it is asked: rounds of arithmetic, and garbage. Unlike
+// burnCPU, which works for a share of the time, it takes longer in a program that is slowed down.
+//
+//go:noinline
+func work(rounds, garbageKilobytes int) {
+	value := uint64(88172645463325252)
+	for range rounds {
+		value ^= value << 13
+		value ^= value >> 7
+		value ^= value << 17
+	}
+	sink.Store(value)
+	for range garbageKilobytes {
+		garbage.Store(new([kilobyte]byte))
+	}
+}
+
+// garbage keeps the compiler from leaving what work allocates on the stack.
+var garbage atomic.Pointer[[kilobyte]byte]
 
 // leakMemory is what stands on top of the heap. It returns one megabyte that is resident.
 //

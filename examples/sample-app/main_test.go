@@ -99,11 +99,13 @@ func TestNumbersOutOfBoundsAreRefused(t *testing.T) {
 	for _, path := range []string{
 		"/burn?seconds=601", "/burn?seconds=0", "/burn?cores=65", "/burn?cores=NaN", "/burn?cores=-1", "/burn?seconds=x",
 		"/leak?megabytes=4097", "/leak?rate=0", "/leak?megabytes=NaN", "/contend?seconds=601",
+		"/work?rounds=1e10", "/work?garbage=-1",
 	} {
 		app.order(t, path, http.StatusBadRequest)
 	}
 	app.order(t, "/", http.StatusOK)
 	app.order(t, "/healthz", http.StatusOK)
+	app.order(t, "/work?rounds=1000&garbage=8", http.StatusAccepted)
 	app.order(t, "/nothing-here", http.StatusNotFound)
 	app.await(t, func(now status) bool { return now == status{} })
 }

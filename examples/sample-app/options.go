@@ -17,6 +17,9 @@ const (
 	leakMegabytesMax = 4096
 	leakRateMax      = 1024 // megabytes per second
 	phaseMax         = time.Hour
+	// About a second of work each.
+	workRoundsMax           = 1e9
+	workGarbageKilobytesMax = 1e6
 )
 
 type options struct {

@@ -127,7 +127,7 @@ fn run_in(
 }
 
 /// Builds every image to an archive.
-fn images(profile: &str) -> Result<Vec<PathBuf>> {
+pub(crate) fn images(profile: &str) -> Result<Vec<PathBuf>> {
     image::stage(profile)?;
     let folder = root()?.join("target/programs");
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
@@ -174,7 +174,7 @@ fn test_programs(only: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
 }
 
 /// Copies the cluster's logs, and what its objects look like, to where they outlive it.
-fn keep_logs(cluster: &Cluster) -> Result<()> {
+pub(crate) fn keep_logs(cluster: &Cluster) -> Result<()> {
     let kept = root()?.join("target/e2e-logs");
     if kept.exists() {
         fs::remove_dir_all(&kept).with_context(|| format!("remove {}", kept.display()))?;

@@ -27,8 +27,8 @@ struct Flags {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
-    /// Print the figures that need no cluster.
-    Bench,
+    /// Print the figures; those of a cluster need root.
+    Bench(bench::Flags),
     /// Write the custom resource's definition from the code.
     #[cfg(feature = "generate")]
     Crd {
@@ -72,7 +72,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
     match chore {
         #[cfg(feature = "generate")]
         Chore::Crd { check } => crd::run(&root()?, check)?,
-        Chore::Bench => bench::run()?,
+        Chore::Bench(flags) => bench::run(&flags)?,
         Chore::Cluster(flags) => cluster::run(flags)?,
         Chore::Deps => deps::run()?,
         Chore::E2e(flags) => {

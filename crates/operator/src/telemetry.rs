@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use planner::{CaptureJob, Counters, Mono, ProfileType, Reason, Resource};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -77,7 +78,7 @@ pub struct Telemetry {
     violations: Family<ResourceLabel, Counter>,
     capture_seconds: Family<TypeLabel, Histogram>,
     profile_bytes: Family<TypeLabel, Histogram>,
-    decision_to_first_byte_seconds: Histogram,
+    decision_to_request_seconds: Histogram,
     refused: Family<QueueLabel, Counter>,
     undecodable: Family<QueueLabel, Counter>,
     relists: Family<QueueLabel, Counter>,
@@ -123,7 +124,7 @@ impl Telemetry {
             capture_seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.01, 2.0, 15))),
             // From 1 KiB to 1 GiB, the largest body that a config may allow.
             profile_bytes: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1024.0, 4.0, 11))),
-            decision_to_first_byte_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
+            decision_to_request_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             refused: Family::default(),
             undecodable: Family::default(),
             relists: Family::default(),
@@ -208,9 +209,9 @@ impl Telemetry {
             self.profile_bytes.clone(),
         );
         catalogue.add(
-            "profiling_decision_to_start_seconds",
-            "Time from a decision to the start of its capture",
-            self.decision_to_first_byte_seconds.clone(),
+            "profiling_decision_to_request_seconds",
+            "Time from a decision to the first byte asked of its target",
+            self.decision_to_request_seconds.clone(),
         );
         catalogue.add(
             "profiling_queue_refused",
@@ -282,9 +283,9 @@ impl Telemetry {
         }
     }
 
-    /// A capture began this long after its decision.
-    pub fn capture_began(&self, decided_before_seconds: f64) {
-        self.decision_to_first_byte_seconds.observe(decided_before_seconds);
+    /// A target was asked for its first profile this long after the decision.
+    pub fn first_asked(&self, decided_before: Duration) {
+        self.decision_to_request_seconds.observe(decided_before.as_secs_f64());
     }
 
     /// A profile was given to the store.

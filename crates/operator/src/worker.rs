@@ -52,9 +52,6 @@ impl Worker {
     /// Runs a job to its end. Resolves to `CaptureFinished`.
     pub async fn run(self, job: CaptureJob, cancel: oneshot::Receiver<Reason>) -> Event {
         let began = self.clock.now();
-        let decided_before_millis = began.wall.0.saturating_sub(job.decided_at.0).max(0);
-        self.telemetry
-            .capture_began(Duration::from_millis(decided_before_millis.unsigned_abs()).as_secs_f64());
         tracing::info!(
             capture = %job.id, config = %format_args!("{}/{}", job.config_namespace, job.config_name),
             pod = %format_args!("{}/{}", job.namespace, job.pod), reason = %job.trigger.reason().as_kebab(),
@@ -118,6 +115,10 @@ impl Worker {
             tokio::select! {
                 next = taken.recv(), if open => match next {
                     Some((profile_type, Ok(artifact))) => {
+                        // A set whose first type failed was asked earlier than its first profile says.
+                        if uploads.is_empty() && stored.is_empty() {
+                            self.telemetry.first_asked(waited(job.decided_at, began) + artifact.started_after);
+                        }
                         uploads.push(self.store_one(job, began, store, profile_type, artifact).boxed());
                         asked_at = self.clock.now();
                     }
@@ -301,6 +302,11 @@ impl Stored {
             outcome: failed(profile_type, reason, message),
         }
     }
+}
+
+/// From a decision to the start of its capture. Both are of this process's clock; it may have been set between them.
+fn waited(decided_at: Wall, began: Wall) -> Duration {
+    Duration::from_millis(began.0.saturating_sub(decided_at.0).max(0).unsigned_abs())
 }
 
 /// How long the record of the end is worth waiting for.

@@ -27,11 +27,13 @@ mod configuration;
 mod host;
 pub mod leftovers;
 mod pki;
+mod simulation;
 mod state;
 mod teardown;
 
 pub use audit::{AuditEvent, AuditLog};
 pub use components::Component;
+pub use simulation::Simulation;
 pub use teardown::tear_down;
 
 use state::{Layout, State};
@@ -251,7 +253,7 @@ impl Cluster {
 
     /// Starts a component that was stopped or killed, and waits until it listens where it is to listen.
     pub fn start(&self, component: Component) -> Result<()> {
-        let (program, arguments) = components::invocation(component, &self.layout, &self.tools, &self.layout.state()?);
+        let (program, arguments) = components::invocation(component, &self.layout, &self.tools, &self.layout.state()?)?;
         let mut command = self.command(program);
         command.args(arguments).current_dir(self.dir());
         command.env("PATH", self.component_path());
@@ -267,6 +269,19 @@ impl Cluster {
             }
             Ok(host::listens(running.pid, port).then_some(()))
         })
+    }
+
+    /// Counts a process that was started beside the cluster among its own: it gets the cluster's share of the machine, and
+    /// ends with it at the latest.
+    pub fn adopt(&self, process: &Running) -> Result<()> {
+        host::adopt(&self.layout.cgroup(), process.pid)
+    }
+
+    /// Starts kwok: nodes that say so have simulated pods.
+    pub fn simulate(&self, simulation: &Simulation) -> Result<()> {
+        let file = self.dir().join("kwok.yaml");
+        fs::write(&file, simulation.configuration()).with_context(|| format!("write {}", file.display()))?;
+        self.start(Component::Kwok)
     }
 
     /// Asks a component to end and waits until it has.

@@ -5,6 +5,7 @@
 
 pub mod cache;
 pub mod cluster;
+pub mod cost;
 pub mod image;
 pub mod process;
 pub mod s3;

@@ -39,14 +39,16 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Lets a moment pass, for a fault that must come at no particular time: nothing may be expected of the world after it.
-pub fn moment(duration: Duration) {
+/// Lets time pass: before a fault that must come at no particular time, or through the window of a figure. Nothing may be
+/// expected of the world after it.
+pub fn let_pass(duration: Duration) {
     pause(duration);
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one sleep: between two looks at a condition that has a deadline, and before a fault at any time"
+    reason = "the one sleep: between two looks at a condition that has a deadline, before a fault at any time, and through the \
+              window of a figure"
 )]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);

@@ -34,6 +34,8 @@ pub struct AuditEvent {
     pub allowed: bool,
     /// RFC 3339, UTC, when the request came in.
     pub received: String,
+    /// RFC 3339, UTC, when its stage was reached: of `ResponseComplete`, when the answer was sent.
+    pub reached: String,
 }
 
 /// The log and how far it was read.
@@ -118,6 +120,7 @@ fn decode(event: &Value) -> AuditEvent {
         code: event["responseStatus"]["code"].as_u64().unwrap_or_default(),
         allowed: event["annotations"]["authorization.k8s.io/decision"] != "forbid",
         received: text(&event["requestReceivedTimestamp"]),
+        reached: text(&event["stageTimestamp"]),
     }
 }
 

@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{Layout, State};
 use super::{NODE_ADDRESS, S3_CREDENTIALS, Tools};
+use crate::tools::{Tool, ensure};
 
 /// The API server's port in the cluster's network. Away from the usual one, so that a mistake meets nothing.
 pub(super) const API_PORT: u16 = 16443;
 /// Where metrics-server listens.
 pub(super) const METRICS_PORT: u16 = 14443;
+/// Where kwok answers as the kubelet of every simulated node.
+pub(super) const SIMULATED_KUBELETS_PORT: u16 = 10247;
 const ETCD_PORT: u16 = 12379;
 
 /// A process of the cluster.
@@ -30,11 +33,13 @@ pub enum Component {
     Proxy,
     MetricsServer,
     S3,
+    /// Not there unless pods are simulated.
+    Kwok,
 }
 
 impl Component {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Containerd,
         Self::Etcd,
         Self::ApiServer,
@@ -44,6 +49,7 @@ impl Component {
         Self::Proxy,
         Self::MetricsServer,
         Self::S3,
+        Self::Kwok,
     ];
 
     /// The name of its log and on the command line.
@@ -58,6 +64,7 @@ impl Component {
             Self::Proxy => "proxy",
             Self::MetricsServer => "metrics-server",
             Self::S3 => "s3",
+            Self::Kwok => "kwok",
         }
     }
 
@@ -69,6 +76,7 @@ impl Component {
             Self::MetricsServer => Some(METRICS_PORT),
             Self::Kubelet => Some(10250),
             Self::S3 => Some(7070),
+            Self::Kwok => Some(SIMULATED_KUBELETS_PORT),
             Self::Containerd | Self::ControllerManager | Self::Scheduler | Self::Proxy => None,
         }
     }
@@ -97,7 +105,7 @@ pub(super) fn invocation(
     layout: &Layout,
     tools: &Tools,
     state: &State,
-) -> (PathBuf, Vec<String>) {
+) -> Result<(PathBuf, Vec<String>)> {
     let kubernetes = |name: &str| tools.kubernetes.join(name);
     let (program, arguments) = match component {
         Component::Containerd => (tools.containerd.join("containerd"), words("--config containerd.toml")),
@@ -112,8 +120,10 @@ pub(super) fn invocation(
             metrics_server(state.metrics_resolution_seconds),
         ),
         Component::S3 => (tools.s3.join("versitygw"), s3()),
+        // Few clusters have it, so it is built only when one is to.
+        Component::Kwok => (ensure(Tool::Kwok)?.join("kwok"), kwok()),
     };
-    (program, arguments)
+    Ok((program, arguments))
 }
 
 fn words(line: &str) -> Vec<String> {
@@ -192,6 +202,14 @@ fn s3() -> Vec<String> {
     let (access, secret) = S3_CREDENTIALS;
     words(&format!(
         "--access {access} --secret {secret} --port {NODE_ADDRESS}:7070 posix s3"
+    ))
+}
+
+/// As a kubelet it shows the node's certificate, which the API server checks.
+fn kwok() -> Vec<String> {
+    words(&format!(
+        "--config kwok.yaml --kubeconfig admin.kubeconfig --node-ip {NODE_ADDRESS}
+         --node-port {SIMULATED_KUBELETS_PORT} --tls-cert-file pki/node.crt --tls-private-key-file pki/node.key"
     ))
 }
 
