@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use regex::bytes::{Regex, RegexBuilder};
 
 /// Read, compare and explain profiles on local files; no cluster is needed.
 ///
@@ -31,8 +32,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show what a profile says about itself.
     Info(InfoArgs),
-    /// Show the functions that cost most.
+    /// Show the functions that cost most, as `pprof -top` does.
     Top(TopArgs),
+    /// Show who calls functions and whom they call, as `pprof -peek` does.
+    Peek(PeekArgs),
     /// Draw a flame graph, or write its stacks.
     Flame(FlameArgs),
     /// Merge profiles of the same types into one.
@@ -100,6 +103,12 @@ pub(crate) struct InfoArgs {
 
 /// Arguments of `top`.
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile top cpu.pprof
+  kubectl-profile top --cum -n 50 -t alloc_space heap.pprof
+  kubectl-profile top -n 0 --node-fraction 0 -o json cpu.pprof | jq '.functions[] | select(.flat > 0) | .name'
+  kubectl-profile diff --labelled --base before.pprof after.pprof | kubectl-profile top -")]
 pub(crate) struct TopArgs {
     /// A profile, or "-" for standard input.
     pub(crate) file: PathBuf,
@@ -109,22 +118,86 @@ pub(crate) struct TopArgs {
     /// How many functions at most; 0 for all.
     #[arg(short = 'n', long, default_value_t = 20)]
     pub(crate) count: usize,
+    /// First what costs most with all that it called, not what costs most in itself.
+    #[arg(long)]
+    pub(crate) cum: bool,
+    /// Leave out functions that cost less than this part of all, with all that they called; 0 for none.
+    #[arg(long, default_value_t = 0.005, value_parser = fraction)]
+    pub(crate) node_fraction: f64,
     /// How to print.
     #[arg(short, long, value_enum, default_value = "text")]
     pub(crate) output: Output,
 }
 
-/// Arguments of `flame`.
+fn fraction(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(fraction) if (0.0..=1.0).contains(&fraction) => Ok(fraction),
+        Ok(_) | Err(_) => Err("a fraction is a number from 0 to 1".to_owned()),
+    }
+}
+
+/// Arguments of `peek`.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct FlameArgs {
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile peek '^runtime.mallocgc$' cpu.pprof
+  kubectl-profile peek -o json 'json.*Marshal' cpu.pprof | jq '.functions[].callers'")]
+pub(crate) struct PeekArgs {
+    /// A regular expression of the functions' names; it may match anywhere in them.
+    #[arg(value_parser = pattern)]
+    pub(crate) regex: Regex,
     /// A profile, or "-" for standard input.
     pub(crate) file: PathBuf,
     /// Which value: the name of a sample type or its index. The profile's default when it is not given.
     #[arg(short = 't', long)]
     pub(crate) sample_type: Option<String>,
-    /// Write folded stacks instead of a picture.
+    /// First what costs most with all that it called, not what costs most in itself.
     #[arg(long)]
+    pub(crate) cum: bool,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+fn pattern(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).build()
+}
+
+/// Arguments of `flame`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+A comparison is drawn with the room of both profiles: red is what is more than before, blue what is less, and frames that
+are new or gone have a border and a sign. Folded stacks of a comparison have two numbers, before and after.
+
+Examples:
+  kubectl-profile flame --out cpu.svg cpu.pprof
+  kubectl-profile flame --sandwich runtime.mallocgc --out malloc.svg cpu.pprof
+  kubectl-profile flame --base before.pprof --normalize --out changes.svg after.pprof
+  kubectl-profile flame --speedscope --out heap.speedscope.json heap.pprof")]
+pub(crate) struct FlameArgs {
+    /// A profile, or "-" for standard input.
+    pub(crate) file: PathBuf,
+    /// Which value: the name of a sample type or its index. The profile's default when it is not given; speedscope gets all.
+    #[arg(short = 't', long)]
+    pub(crate) sample_type: Option<String>,
+    /// Draw who called what costs, from the leaves on.
+    #[arg(long, conflicts_with_all = ["sandwich", "folded", "speedscope"])]
+    pub(crate) inverted: bool,
+    /// Draw one function, with all its callers above it and all that it called below: its name, or a part that no other has.
+    #[arg(long, value_name = "FUNCTION", conflicts_with_all = ["folded", "speedscope"])]
+    pub(crate) sandwich: Option<String>,
+    /// Compare with this profile.
+    #[arg(long, value_name = "FILE", conflicts_with = "speedscope")]
+    pub(crate) base: Option<PathBuf>,
+    /// Compare parts of the whole instead of values: for profiles that were taken over different times.
+    #[arg(long, requires = "base", conflicts_with = "folded")]
+    pub(crate) normalize: bool,
+    /// Write folded stacks instead of a picture.
+    #[arg(long, conflicts_with = "speedscope")]
     pub(crate) folded: bool,
+    /// Write what speedscope reads instead of a picture.
+    #[arg(long)]
+    pub(crate) speedscope: bool,
     /// How many frames the picture has at most; what is left out stays in the frames above.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) nodes_max: usize,

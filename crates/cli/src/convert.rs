@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use profile::import::Format;
 use profile::view::View;
+use profile::view::stacks::Stacks;
 use profile::{Limits, Profile, gzip, unpack};
 
 use crate::args::{ConvertArgs, From, To};
@@ -34,5 +35,5 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
 
 fn folded(profile: &Profile<'_>, sample_type: Option<&str>) -> Result<String> {
     let index = show::sample_type(profile, sample_type)?;
-    Ok(View::new(profile, index)?.folded())
+    Ok(Stacks::new(&View::new(profile, index)?).folded())
 }

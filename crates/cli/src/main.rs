@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Info(args) => show::info(&args),
         Command::Top(args) => show::top(&args),
+        Command::Peek(args) => show::peek(&args),
         Command::Flame(args) => show::flame(&args),
         Command::Merge(args) => combine::merge(&args),
         Command::Diff(args) => combine::diff(&args),

@@ -1,15 +1,21 @@
-//! `info`, `top` and `flame`: what a profile says.
+//! What a profile says: `info` here, `top`, `peek` and `flame` in modules of their own.
 
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use profile::Profile;
-use profile::view::flame::FlameTree;
-use profile::view::{View, units};
+use profile::view::units;
 use serde_json::json;
 
-use crate::args::{FlameArgs, InfoArgs, Output, TopArgs};
+use crate::args::{InfoArgs, Output};
 use crate::files;
+
+mod flame;
+mod report;
+
+pub(crate) use flame::flame;
+pub(crate) use report::{peek, top};
 
 /// The sample type that was asked for by name or index, or the profile's default.
 pub(crate) fn sample_type(profile: &Profile<'_>, wanted: Option<&str>) -> Result<usize> {
@@ -59,10 +65,15 @@ fn info_object(profile: &Profile<'_>) -> serde_json::Value {
     let period_type = header.period_type;
     json!({
         "sampleTypes": types, "samples": profile.sample_count(), "locations": profile.locations().len(),
-        "functions": profile.functions().len(), "timeNanos": header.time_nanos, "durationNanos": header.duration_nanos,
+        "functions": profile.functions().len(), "timeNanos": header.time_nanos, "time": time(header.time_nanos).map(|time| time.to_string()), "durationNanos": header.duration_nanos,
         "periodType": strings.text(period_type.kind), "periodUnit": strings.text(period_type.unit),
         "period": header.period, "comments": comments, "mappings": binaries,
     })
+}
+
+/// The time of a profile, if it has one; shown it is as RFC 3339 has it.
+fn time(nanos: i64) -> Option<Timestamp> {
+    (nanos != 0).then(|| Timestamp::from_nanosecond(nanos.into()).ok())?
 }
 
 fn info_text(profile: &Profile<'_>) -> Result<String> {
@@ -97,7 +108,9 @@ fn info_text(profile: &Profile<'_>) -> Result<String> {
             strings.text(of.kind)
         )?;
     }
-    writeln!(out, "time             {} ns since the epoch", header.time_nanos)?;
+    if let Some(time) = time(header.time_nanos) {
+        writeln!(out, "time             {time} ({} ns)", header.time_nanos)?;
+    }
     writeln!(out, "duration         {}", units::value(header.duration_nanos, "ns"))?;
     for mapping in profile.mappings() {
         writeln!(
@@ -113,77 +126,15 @@ fn info_text(profile: &Profile<'_>) -> Result<String> {
     Ok(printable(&out))
 }
 
-/// `top`.
-pub(crate) fn top(args: &TopArgs) -> Result<bool> {
-    files::with_profile(&args.file, |profile| {
-        let index = sample_type(&profile, args.sample_type.as_deref())?;
-        let (kind, unit) = type_and_unit(&profile, index);
-        let view = View::new(&profile, index)?;
-        let mut rows = view.top();
-        let functions = rows.len();
-        if args.count > 0 {
-            rows.truncate(args.count);
-        }
-        let total = view.total();
-        let shown = match args.output {
-            Output::Json => {
-                let row = |row: profile::view::TopRow| json!({"name": row.name, "flat": row.flat, "cum": row.cum});
-                let rows: Vec<_> = rows.into_iter().map(row).collect();
-                format!(
-                    "{:#}\n",
-                    json!({"type": kind, "unit": unit, "total": total, "functions": rows})
-                )
-            }
-            Output::Text => {
-                let mut out = String::new();
-                writeln!(out, "{kind}: {} in {functions} functions", units::value(total, &unit))?;
-                writeln!(
-                    out,
-                    "{:>10} {:>7} {:>7} {:>10} {:>7}",
-                    "flat", "flat%", "sum%", "cum", "cum%"
-                )?;
-                let mut sum = 0_i64;
-                for row in rows {
-                    sum = sum.wrapping_add(row.flat);
-                    let percent = |part: i64| {
-                        if total == 0 {
-                            0.0
-                        } else {
-                            part as f64 / total as f64 * 100.0
-                        }
-                    };
-                    let (flat, cum) = (units::value(row.flat, &unit), units::value(row.cum, &unit));
-                    write!(out, "{flat:>10} {:>6.2}% {:>6.2}% ", percent(row.flat), percent(sum))?;
-                    writeln!(out, "{cum:>10} {:>6.2}%  {}", percent(row.cum), row.name)?;
-                }
-                printable(&out)
-            }
-        };
-        files::write(None, shown.as_bytes())?;
-        Ok(true)
-    })
-}
-
-/// `flame`.
-pub(crate) fn flame(args: &FlameArgs) -> Result<bool> {
-    files::with_profile(&args.file, |profile| {
-        let index = sample_type(&profile, args.sample_type.as_deref())?;
-        let (kind, unit) = type_and_unit(&profile, index);
-        let view = View::new(&profile, index)?;
-        let shown = if args.folded {
-            view.folded()
-        } else {
-            let title = format!("{kind}: {}", units::value(view.total(), &unit));
-            FlameTree::new(&view, args.nodes_max)?.svg(&title, &unit)
-        };
-        files::write(args.out.as_deref(), shown.as_bytes())?;
-        Ok(true)
-    })
-}
-
 /// Text for a terminal: names come out of the profile and may hold what terminals obey.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && !matches!(c, '\n' | '\t') {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }

@@ -82,23 +82,6 @@ fn wrong_usage_is_exit_code_2_and_a_bad_profile_1() {
 }
 
 #[test]
-fn top_shows_what_burned() {
-    let cpu = data("cpu.pprof");
-    let (code, out, _) = said(&run(&["top", text(&cpu)]));
-    assert_eq!(code, Some(0));
-    let rows: Vec<_> = out.lines().skip(2).collect();
-    assert!(rows[0].ends_with("  main.burn"), "{out}");
-    let (_, out, _) = said(&run(&["top", "-o", "json", "-t", "samples", "-n", "1", text(&cpu)]));
-    let top: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (top["unit"].as_str(), top["functions"].as_array().unwrap().len()),
-        (Some("count"), 1)
-    );
-    let (_, by_index, _) = said(&run(&["top", "-o", "json", "-t", "0", "-n", "1", text(&cpu)]));
-    assert_eq!(by_index, out);
-}
-
-#[test]
 fn standard_input_and_output_serve_for_files() {
     let heap = data("heap.pprof");
     let stdin = File::open(&heap).unwrap();
@@ -155,21 +138,5 @@ fn merging_a_folder_and_subtracting_one_leaves_the_other() {
     assert!(
         err.contains("cpu.pprof: the profiles cannot be merged: the period types differ"),
         "{err}"
-    );
-}
-
-#[test]
-fn a_flame_graph_is_a_picture_or_folded_stacks() {
-    let cpu = data("cpu.pprof");
-    let (code, picture, _) = said(&run(&["flame", text(&cpu)]));
-    assert_eq!(code, Some(0));
-    assert!(picture.starts_with("<svg ") && picture.contains("main.burn"));
-    assert!(!picture.contains("<script") && !picture.contains("href"));
-    let (_, folded, _) = said(&run(&["flame", "--folded", text(&cpu)]));
-    assert!(
-        folded
-            .lines()
-            .any(|line| line.starts_with("runtime/pprof.Do;main.main.func2;main.burn ")),
-        "{folded}"
     );
 }

@@ -7,10 +7,11 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// How each command is told to read one file; what it writes goes to standard output, or into OUT.
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 9] = [
     &["check", "FILE"],
     &["info", "FILE"],
     &["top", "FILE"],
+    &["peek", ".", "FILE"],
     &["flame", "--folded", "FILE"],
     &["merge", "FILE"],
     &["diff", "--base", "FILE", "FILE"],

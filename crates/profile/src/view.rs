@@ -1,18 +1,34 @@
-//! What people look at: the functions that cost most, folded stacks, a flame graph.
+//! What people look at: the functions that cost most, who calls them, stacks, flame graphs.
 //!
 //! A [`View`] is one sample type of a profile by function name, as `pprof -top` sees it: inlined calls are frames of
 //! their own, file and line do not matter, code without a name goes by its binary, and what the profile itself calls
 //! uninteresting (its drop and keep frames) is cut off the leaves.
+//!
+//! [`View::top`] and [`View::peek`] are pprof's reports. [`stacks::Stacks`] are the stacks of one view or of two, from
+//! which come folded lines and the trees of [`flame`], drawn by [`svg`]; [`speedscope`] writes what that program reads.
 
-use hashbrown::HashMap;
+use crate::limits::{LimitExceeded, at_most};
+use crate::model::{Label, LabelValue, Profile};
 
-use crate::model::{LabelValue, Profile, StringId};
-
+mod edges;
 pub mod flame;
+mod json;
+mod nodes;
+pub mod peek;
 mod prune;
+pub mod speedscope;
+pub mod stacks;
+pub mod svg;
+
+pub mod top;
 pub mod units;
 
+use nodes::Nodes;
 use prune::Prune;
+
+/// Frames of all stacks, each inlined call counted where it stands. 256 Mi: a profile of as many bytes as are allowed, two
+/// for each frame. Without it a location of thousands of lines that stands in every stack is a bomb.
+const FRAMES_MAX: u64 = 256 << 20;
 
 /// Why a profile cannot be shown.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -36,44 +52,43 @@ pub enum ViewError {
     /// It holds negative values, so it is a difference and areas cannot show it.
     #[error("the profile has negative values: a difference cannot be drawn as areas")]
     Negative,
+    /// Its values add up to more than 63 bits hold, and parts of that sum would be no parts.
+    #[error("the values of the profile add up to more than 2^63")]
+    Overflow,
+    /// It is too large to be shown.
+    #[error("the profile is too large to be shown")]
+    Limit(#[from] LimitExceeded),
 }
 
 /// One sample type of a profile, by function name.
 #[derive(Debug)]
-pub struct View {
-    /// Names of the nodes. Two nodes may have the same name when neither has a function.
-    names: Vec<String>,
-    /// Leaf first, in nodes.
-    stacks: Vec<u32>,
-    stack_ends: Vec<usize>,
-    values: Vec<i64>,
+pub struct View<'p> {
+    profile: &'p Profile<'p>,
+    sample_type: usize,
+    prune: Prune,
+    nodes: Nodes<'p>,
     total: i64,
+    /// In all stacks.
+    frames: usize,
 }
 
-/// What a function costs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TopRow {
-    /// Its name; bytes that are no UTF-8 are replaced.
-    pub name: String,
-    /// In itself.
-    pub flat: i64,
-    /// With all that it called.
-    pub cum: i64,
+/// What comes first in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// What costs most in itself.
+    #[default]
+    Flat,
+    /// What costs most with all that it called.
+    Cum,
 }
 
-/// Nodes that have no function name are told apart by what else is known.
-#[derive(PartialEq, Eq, Hash)]
-enum NodeKey<'p> {
-    Named(&'p [u8]),
-    Unnamed { binary: &'p [u8], start_line: i64 },
-}
-
-impl View {
+impl<'p> View<'p> {
     /// The sample type with this index.
     ///
     /// # Errors
-    /// When there is no such sample type, or the profile's own patterns do not compile.
-    pub fn new(profile: &Profile<'_>, sample_type: usize) -> Result<Self, ViewError> {
+    /// When there is no such sample type, the profile's own patterns do not compile, or inlined calls make its stacks
+    /// larger than is allowed.
+    pub fn new(profile: &'p Profile<'p>, sample_type: usize) -> Result<Self, ViewError> {
         let types = profile.header.sample_types.len();
         if sample_type >= types {
             return Err(ViewError::SampleType {
@@ -82,36 +97,19 @@ impl View {
             });
         }
         let prune = Prune::new(profile)?;
-        let mut nodes = Nodes::default();
-        let frames: Vec<_> = (0..profile.locations.len())
-            .map(|index| nodes.of_location(profile, index, &prune))
-            .collect();
+        let nodes = Nodes::new(profile, &prune);
         let mut view = Self {
-            names: nodes.names,
-            stacks: Vec::new(),
-            stack_ends: Vec::new(),
-            values: Vec::new(),
-            total: 0,
+            profile,
+            sample_type,
+            prune,
+            nodes,
+            total: total(profile, sample_type),
+            frames: 0,
         };
-        let (mut total, mut base_total) = (0_i64, 0_i64);
-        for sample in profile.samples() {
-            let value = sample.values.get(sample_type).copied().unwrap_or(0);
-            total = total.wrapping_add(value.wrapping_abs());
-            if is_base(profile, sample.labels) {
-                base_total = base_total.wrapping_add(value.wrapping_abs());
-            }
-            if value == 0 {
-                continue;
-            }
-            for location in prune.kept(sample.stack) {
-                view.stacks
-                    .extend_from_slice(frames.get(*location as usize).map(Vec::as_slice).unwrap_or_default());
-            }
-            view.stack_ends.push(view.stacks.len());
-            view.values.push(value);
-        }
-        // Percentages of a comparison are of what it is compared with.
-        view.total = if base_total > 0 { base_total } else { total };
+        let stacks = view.samples().flat_map(|(stack, _)| stack);
+        let frames = stacks.map(|location| view.nodes.of(*location).len() as u64).sum();
+        at_most(frames, FRAMES_MAX, "frames in all stacks")?;
+        view.frames = frames as usize;
         Ok(view)
     }
 
@@ -120,172 +118,44 @@ impl View {
         self.total
     }
 
-    /// All functions, the most expensive in itself first, then by name.
-    pub fn top(&self) -> Vec<TopRow> {
-        let mut rows: Vec<_> = self
-            .names
-            .iter()
-            .map(|name| TopRow {
-                name: name.clone(),
-                flat: 0,
-                cum: 0,
-            })
-            .collect();
-        // The sample in which a node was last counted: recursion counts once.
-        let mut counted = vec![0_usize; rows.len()];
-        for (sample, (stack, value)) in (1..).zip(self.samples()) {
-            for (depth, node) in stack.iter().enumerate() {
-                let Some((row, counted)) = rows.get_mut(*node as usize).zip(counted.get_mut(*node as usize)) else {
-                    continue;
-                };
-                if depth == 0 {
-                    row.flat = row.flat.wrapping_add(value);
-                }
-                if *counted != sample {
-                    *counted = sample;
-                    row.cum = row.cum.wrapping_add(value);
-                }
-            }
-        }
-        rows.retain(|row| row.flat != 0 || row.cum != 0);
-        rows.sort_by(|a, b| {
-            let order = b
-                .flat
-                .unsigned_abs()
-                .cmp(&a.flat.unsigned_abs())
-                .then_with(|| a.name.cmp(&b.name));
-            order.then_with(|| b.cum.unsigned_abs().cmp(&a.cum.unsigned_abs()))
-        });
-        rows
+    /// Makes percentages be of something else: of the profile before parts of it were filtered out.
+    #[must_use]
+    pub fn with_total(mut self, total: i64) -> Self {
+        self.total = total;
+        self
     }
 
-    /// Stacks as lines "root;…;leaf value", the same stack once, sorted. Semicolons and line ends in names become commas
-    /// and spaces: the format has no escapes.
-    pub fn folded(&self) -> String {
-        let mut sums: HashMap<&[u32], i64> = HashMap::new();
-        for (stack, value) in self.samples() {
-            let sum = sums.entry(stack).or_default();
-            *sum = sum.wrapping_add(value);
-        }
-        let line = |(stack, value): (&[u32], i64)| {
-            let names = stack
-                .iter()
-                .rev()
-                .map(|node| self.name(*node).replace(';', ",").replace(['\n', '\r'], " "));
-            format!("{} {value}\n", names.collect::<Vec<_>>().join(";"))
-        };
-        let mut lines: Vec<_> = sums.into_iter().filter(|(_, value)| *value != 0).map(line).collect();
-        lines.sort();
-        lines.concat()
-    }
-
-    fn name(&self, node: u32) -> &str {
-        self.names.get(node as usize).map(String::as_str).unwrap_or_default()
-    }
-
-    /// Stacks, leaf first, with their values; none is zero.
+    /// Stacks, leaf first, in locations, with their values; none is zero.
     fn samples(&self) -> impl Iterator<Item = (&[u32], i64)> {
-        let begins = std::iter::once(0).chain(self.stack_ends.iter().copied());
-        let stacks = begins
-            .zip(&self.stack_ends)
-            .map(|(begin, end)| self.stacks.get(begin..*end).unwrap_or_default());
-        stacks.zip(self.values.iter().copied())
+        let value = |values: &[i64]| values.get(self.sample_type).copied().unwrap_or(0);
+        let samples = self
+            .profile
+            .samples()
+            .map(move |sample| (sample.stack, value(sample.values)));
+        let samples = samples.filter(|(_, value)| *value != 0);
+        samples.map(|(stack, value)| (self.prune.kept(stack), value))
     }
 }
 
+/// What percentages of a sample type are of: the sum of all values without their signs; of a comparison only the base's.
+pub fn total(profile: &Profile<'_>, sample_type: usize) -> i64 {
+    let (mut total, mut base_total) = (0_i64, 0_i64);
+    for sample in profile.samples() {
+        let value = sample.values.get(sample_type).copied().unwrap_or(0);
+        total = total.wrapping_add(value.wrapping_abs());
+        if is_base(profile, sample.labels) {
+            base_total = base_total.wrapping_add(value.wrapping_abs());
+        }
+    }
+    if base_total > 0 { base_total } else { total }
+}
+
 /// Whether a sample is of the profile that another is compared with.
-fn is_base(profile: &Profile<'_>, labels: &[crate::model::Label]) -> bool {
+fn is_base(profile: &Profile<'_>, labels: &[Label]) -> bool {
     labels.iter().any(|label| match label.value {
         LabelValue::Text(text) => {
             profile.strings.get(label.key) == b"pprof::base" && profile.strings.get(text) == b"true"
         }
         LabelValue::Number(..) => false,
     })
-}
-
-/// Nodes in the making.
-#[derive(Default)]
-struct Nodes<'p> {
-    names: Vec<String>,
-    by_key: HashMap<NodeKey<'p>, u32>,
-}
-
-impl<'p> Nodes<'p> {
-    /// The nodes of a location, innermost call first.
-    fn of_location(&mut self, profile: &'p Profile<'_>, index: usize, prune: &Prune) -> Vec<u32> {
-        let Some(location) = profile.locations.get(index) else {
-            return Vec::new();
-        };
-        let mapping = location
-            .mapping
-            .and_then(|mapping| profile.mappings.get(mapping as usize));
-        let binary = profile
-            .strings
-            .get(mapping.map_or(StringId::EMPTY, |mapping| mapping.file));
-        let lines = profile.lines_of(location);
-        if lines.is_empty() {
-            return vec![self.node(NodeKey::Unnamed { binary, start_line: 0 })];
-        }
-        let lines = lines.get(prune.lines_cut(index)..).unwrap_or_default();
-        let node = |line: &crate::model::Line| {
-            let function = profile
-                .functions
-                .get(line.function as usize)
-                .copied()
-                .unwrap_or_default();
-            let name = profile.strings.get(function.name);
-            self.node(if name.is_empty() {
-                NodeKey::Unnamed {
-                    binary,
-                    start_line: function.start_line,
-                }
-            } else {
-                NodeKey::Named(name)
-            })
-        };
-        lines.iter().map(node).collect()
-    }
-
-    fn node(&mut self, key: NodeKey<'p>) -> u32 {
-        let name = match key {
-            NodeKey::Named(name) => String::from_utf8_lossy(name).into_owned(),
-            NodeKey::Unnamed { binary: b"", .. } => "<unknown>".to_owned(),
-            NodeKey::Unnamed { binary, .. } => format!("[{}]", base_name(&String::from_utf8_lossy(binary))),
-        };
-        // No more nodes than lines and locations, which are below 2^32.
-        let next = self.names.len() as u32;
-        let node = *self.by_key.entry(key).or_insert(next);
-        if node == next {
-            self.names.push(name);
-        }
-        node
-    }
-}
-
-/// The last part of a path, as Go's `filepath.Base`.
-fn base_name(path: &str) -> &str {
-    let path = path.trim_end_matches('/');
-    if path.is_empty() {
-        "/"
-    } else {
-        path.rsplit('/').next().unwrap_or(path)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base_name;
-
-    #[test]
-    fn the_base_of_a_path_is_gos() {
-        for (path, base) in [
-            ("/usr/lib/libc.so", "libc.so"),
-            ("a", "a"),
-            ("/", "/"),
-            ("//", "/"),
-            ("/a/b/", "b"),
-        ] {
-            assert_eq!(base_name(path), base);
-        }
-    }
 }

@@ -2,11 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test file: its functions are tests or their parts")]
 
 use profile::merge::Merger;
-use profile::view::flame::FlameTree;
-use profile::view::{View, ViewError};
+use profile::view::View;
+use profile::view::stacks::Stacks;
 use profile::{Limits, Profile};
 use proptest::prelude::*;
 use testkit::soak;
+
+#[path = "laws/views.rs"]
+mod views;
 
 fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
@@ -129,6 +132,10 @@ fn merge(profiles: &[&Profile<'_>]) -> Profile<'static> {
     merger.finish().unwrap()
 }
 
+fn folded<'p>(profile: &'p Profile<'p>, index: usize) -> String {
+    Stacks::new(&View::new(profile, index).unwrap()).folded()
+}
+
 /// One sum for each sample type.
 fn added(first: &[i64], second: &[i64]) -> Vec<i64> {
     first.iter().zip(second).map(|(first, second)| first + second).collect()
@@ -165,9 +172,8 @@ proptest! {
         // The order of what is new in the third may depend on what the others summed to zero, the sums may not.
         let stepwise = merge(&[&both, &third]);
         for index in 0..2 {
-            let view = |profile| View::new(profile, index).unwrap();
-            prop_assert_eq!(view(&all).folded(), view(&stepwise).folded());
-            prop_assert_eq!(view(&all).folded(), view(&merge(&[&third, &second, &first])).folded());
+            prop_assert_eq!(folded(&all, index), folded(&stepwise, index));
+            prop_assert_eq!(folded(&all, index), folded(&merge(&[&third, &second, &first]), index));
         }
     }
 
@@ -187,8 +193,7 @@ proptest! {
         let difference = first.subtract(&mut second.clone()).unwrap();
         let again = merge(&[&difference, &second]);
         for index in 0..2 {
-            let folded = |profile: &Profile<'_>| View::new(profile, index).unwrap().folded();
-            prop_assert_eq!(folded(&again), folded(&first));
+            prop_assert_eq!(folded(&again, index), folded(&first, index));
         }
     }
 
@@ -200,51 +205,6 @@ proptest! {
         prop_assert_eq!(profile.totals()[0], before[0] * i64::from(factor));
         let mut other = decode(&bytes);
         prop_assert!(other.scale(&[1.0]).is_err());
-    }
-
-    #[test]
-    fn every_view_adds_up(bytes in profiles(0..9), nodes_max in 0_usize..30) {
-        let profile = decode(&bytes);
-        let total = profile.totals()[1];
-        let view = View::new(&profile, 1).unwrap();
-        prop_assert_eq!(view.total(), total);
-        let folded = view.folded();
-        let folded_total: i64 = folded.lines().map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap()).sum();
-        prop_assert_eq!(folded_total, total);
-        let rows = view.top();
-        prop_assert!(rows.iter().all(|row| row.flat <= row.cum && row.cum <= total));
-        let leafless: i64 = profile.samples().filter(|sample| sample.stack.is_empty()).map(|sample| sample.values[1]).sum();
-        prop_assert_eq!(rows.iter().map(|row| row.flat).sum::<i64>() + leafless, total);
-
-        let tree = FlameTree::new(&view, nodes_max).unwrap();
-        let nodes = tree.nodes();
-        prop_assert!(nodes.len() <= nodes_max + 1);
-        prop_assert_eq!(nodes[0].total, total);
-        let mut reached = 1;
-        for node in nodes {
-            let below: i64 = node.children.iter().map(|child| nodes[*child as usize].total).sum();
-            prop_assert_eq!(node.own + below, node.total);
-            reached += node.children.len();
-        }
-        prop_assert_eq!(reached, nodes.len());
-        let listed: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-        let names = tree.json();
-        let (names, data) = names.strip_prefix("{\"names\":[").unwrap().split_once("],\"nodes\":[").unwrap();
-        let names: Vec<_> = names.split(',').map(|name| name.trim_matches('"')).collect();
-        prop_assert!(listed.iter().all(|name| names.contains(name)));
-        let data: Vec<i64> = data.trim_end_matches("]}").split(',').map(|number| number.parse().unwrap()).collect();
-        prop_assert_eq!(data.len(), 3 * nodes.len());
-        prop_assert_eq!(data.iter().skip(1).step_by(3).sum::<i64>(), total);
-        prop_assert_eq!(data.iter().skip(2).step_by(3).sum::<i64>() + 1, nodes.len() as i64);
-        let picture = tree.svg("<cpu>", "ns");
-        prop_assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n") && picture.contains("&lt;cpu&gt;"));
-    }
-
-    #[test]
-    fn a_difference_has_no_areas(bytes in profiles(-9..0)) {
-        let profile = decode(&bytes);
-        let tree = FlameTree::new(&View::new(&profile, 0).unwrap(), 10);
-        prop_assert_eq!(tree.err(), (profile.sample_count() > 0).then_some(ViewError::Negative));
     }
 }
 
@@ -315,7 +275,7 @@ fn frames_that_the_profile_drops_are_cut_off_the_leaves() {
         number(7, 6),
     ]
     .concat();
-    let folded = |body: &[u8]| View::new(&decode(body), 0).unwrap().folded();
+    let folded = |body: &[u8]| folded(&decode(body), 0);
     // Where nothing else is left, the stack stays.
     assert_eq!(folded(&body), "alloc(int);malloc 1\nmain 2\n");
     let keeping = [body.clone(), number(8, 7)].concat();

@@ -10,11 +10,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use profile::merge::{MergeError, Merger};
 use profile::parse::ParseError;
-use profile::view::View;
 use profile::{Limits, Profile};
 
 #[path = "oracle/corpus.rs"]
@@ -28,7 +26,7 @@ mod legacy;
 #[path = "oracle/purpose.rs"]
 mod purpose;
 
-use corpus::{corpus, go, read, sources};
+use corpus::{corpus, read};
 use harness::{Oracle, Request, compare};
 
 fn ours(request: &Request) -> Result<Vec<u8>, String> {
@@ -113,80 +111,6 @@ fn every_profile_and_pair_gives_the_same_bytes() {
     let compared = compare(&oracle, &pairs, ours);
     assert!(compared >= 200, "only {compared} pairs were compared");
     println!("{} files, {compared} pairs and groups", valid.len());
-}
-
-/// Rows of `pprof -top` in the raw unit: name, flat, cum.
-fn top_of(program: &Path, home: &Path, path: &Path, index: usize, unit: &str) -> Vec<(String, String, String)> {
-    let ran = Command::new(program)
-        .args(["-top", "-symbolize=none", "-nodecount=0", "-nodefraction=0"])
-        .args([format!("-unit={unit}"), format!("-sample_index={index}")])
-        .arg(path)
-        .env("HOME", home)
-        .env("PPROF_TMPDIR", home)
-        .env("PPROF_BINARY_PATH", "/nonexistent")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(
-        ran.status.success(),
-        "{}: {}",
-        path.display(),
-        String::from_utf8_lossy(&ran.stderr)
-    );
-    let rows = said
-        .lines()
-        .skip_while(|line| line.split_whitespace().next() != Some("flat"))
-        .skip(1);
-    rows.map(|row| {
-        let mut rest = row;
-        let mut columns = [""; 5];
-        for column in &mut columns {
-            rest = rest.trim_start();
-            let end = rest.find(' ').unwrap();
-            (*column, rest) = rest.split_at(end);
-        }
-        // Two spaces before the name, and after it what inlining there was.
-        let name = rest.strip_prefix("  ").unwrap_or(rest);
-        let name = name.trim_end_matches(" (inline)").trim_end_matches(" (partial-inline)");
-        let number = |column: &str| column.trim_end_matches(|c: char| !c.is_ascii_digit()).to_owned();
-        (name.to_owned(), number(columns[0]), number(columns[3]))
-    })
-    .collect()
-}
-
-#[test]
-fn top_has_the_rows_of_pprof() {
-    let Some(oracle) = Oracle::build() else {
-        return eprintln!("no go: nothing compared");
-    };
-    let program = oracle.folder.path().join("pprof");
-    go(
-        &sources(),
-        &["build", "-o", program.to_str().unwrap(), "github.com/google/pprof"],
-    );
-    let mut rows = 0;
-    for path in corpus() {
-        let bytes = read(&path);
-        let Ok(profile) = Profile::parse(&bytes, &Limits::DEFAULT) else {
-            continue;
-        };
-        let last = profile.header().sample_types.len().checked_sub(1);
-        for index in last.into_iter().filter(|_| profile.sample_count() > 0) {
-            let unit = profile.strings().text(profile.header().sample_types[index].unit);
-            let theirs = top_of(&program, oracle.folder.path(), &path, index, &unit);
-            let ours = View::new(&profile, index).unwrap().top();
-            let ours: Vec<_> = ours
-                .into_iter()
-                .map(|row| (row.name, row.flat.to_string(), row.cum.to_string()))
-                .collect();
-            for (ours, theirs) in ours.iter().zip(&theirs) {
-                assert_eq!(ours, theirs, "{}", path.display());
-            }
-            assert_eq!(ours.len(), theirs.len(), "{}", path.display());
-            rows += ours.len();
-        }
-    }
-    assert!(rows >= 1000, "only {rows} rows were compared");
 }
 
 fn types(path: &Path) -> Option<String> {

@@ -1,12 +1,12 @@
 //! Our side of each operation, and the goal for it.
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::PathBuf;
 
 use libdeflater::Decompressor;
-use profile::view::flame::FlameTree;
-use profile::view::{View, units};
+use profile::view::View;
+use profile::view::stacks::Stacks;
+use profile::view::top::TopOptions;
 use profile::{Limits, Profile, gzip, unpack};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -198,7 +198,7 @@ fn decode(raw: &[u8]) -> Profile<'_> {
     Profile::decode(raw, &LIMITS).unwrap()
 }
 
-/// From the packed bytes to the text, all rows.
+/// From the packed bytes to the text, with the rows that the peer prints too.
 fn top(case: &Case) -> (u64, u64) {
     repeat(|| {
         let raw = unpack(&case.packed, &LIMITS).unwrap();
@@ -206,16 +206,8 @@ fn top(case: &Case) -> (u64, u64) {
         let index = profile.default_sample_index().unwrap();
         let unit = profile.strings().text(profile.header().sample_types[index].unit);
         let view = View::new(&profile, index).unwrap();
-        let total = view.total() as f64;
-        let (mut text, mut sum) = (String::new(), 0_i64);
-        for row in view.top() {
-            sum = sum.wrapping_add(row.flat);
-            let percent = |part: i64| part as f64 / total * 100.0;
-            let (flat, cum) = (units::value(row.flat, &unit), units::value(row.cum, &unit));
-            write!(text, "{flat:>10} {:>6.2}% {:>6.2}% ", percent(row.flat), percent(sum)).unwrap();
-            writeln!(text, "{cum:>10} {:>6.2}%  {}", percent(row.cum), row.name).unwrap();
-        }
-        text.len() as u64
+        let top = view.top(TopOptions::PPROF);
+        top.text(&unit, top.unit(&unit)).len() as u64
     })
 }
 
@@ -225,7 +217,7 @@ fn flame(case: &Case) -> (u64, u64) {
         let profile = case.profile();
         let index = profile.default_sample_index().unwrap();
         let view = View::new(&profile, index).unwrap();
-        FlameTree::new(&view, usize::MAX).map_or(0, |tree| tree.json().len() as u64)
+        Stacks::new(&view).tree().map_or(0, |tree| tree.json().len() as u64)
     })
 }
 

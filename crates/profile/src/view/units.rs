@@ -1,79 +1,205 @@
 //! Values as people read them, formatted as pprof formats them.
 
-/// A unit: how it is shown, how producers call it (in the singular), and how many of its kind's smallest it is.
+/// A unit: how it is shown, how producers call it (in the singular), and how many of its kind's base it is.
 type Unit = (&'static str, &'static [&'static str], f64);
 
-const MEMORY: [Unit; 6] = [
-    ("B", &["b", "byte"], 1.0),
-    ("kB", &["kb", "kbyte", "kilobyte"], (1_u64 << 10) as f64),
-    ("MB", &["mb", "mbyte", "megabyte"], (1_u64 << 20) as f64),
-    ("GB", &["gb", "gbyte", "gigabyte"], (1_u64 << 30) as f64),
-    ("TB", &["tb", "tbyte", "terabyte"], (1_u64 << 40) as f64),
-    ("PB", &["pb", "pbyte", "petabyte"], (1_u64 << 50) as f64),
+/// Units that convert into each other, the smallest first, and which of them is taken when no other fits.
+struct Kind {
+    units: &'static [Unit],
+    default: usize,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        units: &[
+            ("B", &["b", "byte"], 1.0),
+            ("kB", &["kb", "kbyte", "kilobyte"], (1_u64 << 10) as f64),
+            ("MB", &["mb", "mbyte", "megabyte"], (1_u64 << 20) as f64),
+            ("GB", &["gb", "gbyte", "gigabyte"], (1_u64 << 30) as f64),
+            ("TB", &["tb", "tbyte", "terabyte"], (1_u64 << 40) as f64),
+            ("PB", &["pb", "pbyte", "petabyte"], (1_u64 << 50) as f64),
+        ],
+        default: 0,
+    },
+    Kind {
+        units: &[
+            ("ns", &["ns", "nanosecond"], 1.0),
+            ("us", &["μs", "us", "microsecond"], 1e3),
+            ("ms", &["ms", "millisecond"], 1e6),
+            ("s", &["s", "sec", "second"], 1e9),
+            ("hrs", &["hour", "hr"], 3600e9),
+        ],
+        default: 3,
+    },
+    // Google's compute units.
+    Kind {
+        units: &[
+            ("n*GCU", &["nanogcu"], 1e-9),
+            ("u*GCU", &["microgcu"], 1e-6),
+            ("m*GCU", &["milligcu"], 1e-3),
+            ("GCU", &["gcu"], 1.0),
+            ("k*GCU", &["kilogcu"], 1e3),
+            ("M*GCU", &["megagcu"], 1e6),
+            ("G*GCU", &["gigagcu"], 1e9),
+            ("T*GCU", &["teragcu"], 1e12),
+            ("P*GCU", &["petagcu"], 1e15),
+        ],
+        default: 3,
+    },
 ];
 
-const TIME: [Unit; 5] = [
-    ("ns", &["ns", "nanosecond"], 1.0),
-    ("us", &["μs", "us", "microsecond"], 1e3),
-    ("ms", &["ms", "millisecond"], 1e6),
-    ("s", &["s", "sec", "second"], 1e9),
-    ("hrs", &["hour", "hr"], 3600e9),
-];
-
-/// A value in the largest unit of its kind in which it is at least one: `1536` `bytes` is `1.50kB`.
-///
-/// Two decimals, none where they are zero. Counts have no unit, and units that are neither of memory nor of time stay
-/// as they are.
-pub fn value(value: i64, unit: &str) -> String {
-    if value < 0 {
-        // The smallest integer has no positive counterpart; as a float it has.
-        let positive = shown(-(value as f64), unit);
-        return if positive == "0" {
-            positive
+impl Kind {
+    /// The unit that a producer calls so, in the singular or the plural, in any case.
+    fn find(&self, name: &str) -> Option<&'static Unit> {
+        let lower = name.to_lowercase();
+        // "μs" is no plural.
+        let singular = if lower.chars().count() > 2 {
+            lower.strip_suffix('s').unwrap_or(&lower)
         } else {
-            format!("-{positive}")
+            &lower
         };
+        self.units.iter().find(|(_, names, _)| names.contains(&singular))
     }
-    shown(value as f64, unit)
-}
 
-fn shown(value: f64, unit: &str) -> String {
-    let (scaled, unit) = scaled(value, unit);
-    let number = format!("{scaled:.2}");
-    let number = number.strip_suffix(".00").unwrap_or(&number);
-    if number == "0" {
-        number.to_owned()
-    } else {
-        format!("{number}{unit}")
+    /// The largest unit in which so many of the base are at least one.
+    fn fitting(&self, value: f64) -> Option<&'static Unit> {
+        self.units.iter().rfind(|(_, _, factor)| value / factor >= 1.0)
+    }
+
+    fn default(&self) -> Option<&'static Unit> {
+        self.units.get(self.default)
     }
 }
 
-fn scaled(value: f64, unit: &str) -> (f64, &str) {
-    let lower = unit.to_lowercase();
-    let singular = if lower.chars().count() > 2 {
-        lower.strip_suffix('s').unwrap_or(&lower)
-    } else {
-        &lower
-    };
-    for kind in [&MEMORY[..], &TIME[..]] {
-        let Some((_, _, factor)) = kind.iter().find(|(_, names, _)| names.contains(&singular)) else {
+/// The unit that stands for "the one that fits".
+pub const AUTO: &str = "auto";
+
+/// A value in another unit, and how that unit is shown. [`AUTO`] is the largest in which it is at least one.
+///
+/// A unit of another kind than the value's stands for the default of its kind (bytes, seconds). What is no unit of memory
+/// or time keeps its value, and is shown as it is called, but for words that say nothing ("count").
+fn scaled<'u>(value: i64, from: &str, to: &'u str) -> (f64, &'u str) {
+    // The smallest integer has no positive counterpart.
+    if value < 0 && value != i64::MIN {
+        let (positive, unit) = scaled(-value, from, to);
+        return (-positive, unit);
+    }
+    for kind in &KINDS {
+        let Some((_, _, factor)) = kind.find(from) else {
             continue;
         };
-        let smallest = value * factor;
-        let fitting = kind.iter().rfind(|(_, _, factor)| smallest / factor >= 1.0);
-        return match fitting.or(kind.first()) {
-            Some((name, _, factor)) => (smallest / factor, name),
-            None => (value, unit),
+        let of_base = value as f64 * factor;
+        let found = if is_auto(to) {
+            kind.fitting(of_base)
+        } else {
+            kind.find(to)
+        };
+        return match found.or(kind.default()) {
+            Some((name, _, factor)) => (of_base / factor, name),
+            None => (of_base, ""),
         };
     }
-    match unit {
-        "count" | "sample" | "unit" | "minimum" | "auto" => (value, ""),
-        other => (value, other),
+    match to {
+        "count" | "sample" | "unit" => (value as f64, ""),
+        auto if is_auto(auto) => (value as f64, ""),
+        other => (value as f64, other),
     }
+}
+
+fn is_auto(unit: &str) -> bool {
+    matches!(unit, "minimum" | AUTO)
+}
+
+/// A value in another unit: `1536` `bytes` in [`AUTO`] is `1.50kB`, in `B` it is `1536B`.
+///
+/// Two decimals, none where they are zero. Words that say nothing ("count") are not shown.
+pub fn label(value: i64, from: &str, to: &str) -> String {
+    let (scaled, unit) = scaled(value, from, to);
+    let mut number = format!("{scaled:.2}");
+    if number.ends_with(".00") {
+        number.truncate(number.len() - 3);
+    }
+    if number == "0" || number == "-0" {
+        "0".to_owned()
+    } else {
+        number + unit
+    }
+}
+
+/// A value in the unit that fits it.
+pub fn value(value: i64, unit: &str) -> String {
+    label(value, unit, AUTO)
+}
+
+/// A value in whole nanoseconds, if its unit is one of time.
+pub fn nanoseconds(value: i64, unit: &str) -> Option<i64> {
+    let (scaled, unit) = scaled(value, unit, "nanoseconds");
+    (unit == "ns").then_some(scaled as i64)
+}
+
+/// A part of a total, in percent and without its sign: six characters wide, two digits where it is below one.
+pub fn percentage(part: i64, total: i64) -> String {
+    let ratio = if total == 0 {
+        0.0
+    } else {
+        (part as f64 / total as f64).abs() * 100.0
+    };
+    if (99.95..=100.05).contains(&ratio) {
+        "  100%".to_owned()
+    } else if ratio >= 1.0 {
+        format!("{ratio:5.2}%")
+    } else {
+        format!("{:>5}%", two_digits(ratio))
+    }
+}
+
+/// A number below one with two significant digits, as C's `%.2g`.
+fn two_digits(number: f64) -> String {
+    // One digit before the point and one after it: "1.2e-5".
+    let exact = format!("{number:.1e}");
+    let Some((digits, exponent)) = exact.split_once('e') else {
+        return exact;
+    };
+    let digits = digits.replace('.', "");
+    let digits = digits.trim_end_matches('0');
+    match exponent.parse::<i32>() {
+        _ if digits.is_empty() => "0".to_owned(),
+        Ok(0) => match digits.split_at_checked(1) {
+            Some((one, "")) => one.to_owned(),
+            Some((one, other)) => format!("{one}.{other}"),
+            None => digits.to_owned(),
+        },
+        Ok(exponent @ -4..0) => format!("0.{}{digits}", "0".repeat((-exponent - 1).unsigned_abs() as usize)),
+        Ok(exponent) => match digits.split_at_checked(1) {
+            Some((one, "")) => format!("{one}e{exponent:+03}"),
+            Some((one, other)) => format!("{one}.{other}e{exponent:+03}"),
+            None => exact,
+        },
+        Err(_) => exact,
+    }
+}
+
+/// One unit for all values of a report: that of the smallest, so that none of them is shown as zero; a larger one when
+/// the total is more than a hundred times larger and of another unit.
+///
+/// `smallest` is the smallest value without its sign, zero if all are.
+pub fn common(smallest: i64, total: i64, unit: &str) -> &str {
+    let smallest = if smallest == 0 { total } else { smallest };
+    let named = |value| scaled(value, unit, AUTO).1;
+    let (low, high) = (named(smallest), named(total));
+    let hundredfold = smallest.wrapping_mul(100);
+    let common = if low != high && hundredfold < total {
+        named(hundredfold)
+    } else {
+        low
+    };
+    if common.is_empty() { unit } else { common }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::{common, label, percentage, value};
+
     #[test]
     fn values_are_shown_as_pprof_shows_them() {
         for (number, unit, shown) in [
@@ -86,11 +212,60 @@ mod tests {
             (1_230_000_000, "nanoseconds", "1.23s"),
             (7_200, "seconds", "2hrs"),
             (1_500, "microseconds", "1.50ms"),
+            (1_500, "μs", "1.50ms"),
+            (3, "nanoGCU", "3n*GCU"),
             (42, "count", "42"),
-            (42, "objects", "42objects"),
-            (i64::MIN, "bytes", "-8192PB"),
+            (42, "objects", "42"),
+            (i64::MIN, "bytes", "-9223372036854775808B"),
         ] {
-            assert_eq!(super::value(number, unit), shown);
+            assert_eq!(value(number, unit), shown);
         }
+        for (number, from, to, shown) in [
+            (1536, "bytes", "B", "1536B"),
+            (1, "bytes", "MB", "0"),
+            (-1, "bytes", "MB", "0"),
+            (128, "bytes", "kB", "0.12kB"),
+            (384, "bytes", "kB", "0.38kB"),
+            (640, "bytes", "kB", "0.62kB"),
+            (5, "bytes", "seconds", "5B"),
+            (1_500_000, "ns", "bytes", "0"),
+            (15_000_000, "ns", "bytes", "0.01s"),
+            (42, "objects", "objects", "42objects"),
+        ] {
+            assert_eq!(label(number, from, to), shown);
+        }
+    }
+
+    #[test]
+    fn percentages_are_shown_as_pprof_shows_them() {
+        for (part, total, shown) in [
+            (0, 0, "    0%"),
+            (1, 0, "    0%"),
+            (1, 1, "  100%"),
+            (-1, 1, "  100%"),
+            (9996, 10_000, "  100%"),
+            (99_949, 100_000, "99.95%"),
+            (1, 8, "12.50%"),
+            (1, 800, " 0.12%"),
+            (3, 800, " 0.38%"),
+            (1, 200, "  0.5%"),
+            (997, 100_000, "    1%"),
+            (1, 100_000, "0.001%"),
+            (123, 10_000_000, "0.0012%"),
+            (1, 10_000_000, "1e-05%"),
+            (12, 100_000_000, "1.2e-05%"),
+            (3, 1, "300.00%"),
+        ] {
+            assert_eq!(percentage(part, total), shown);
+        }
+    }
+
+    #[test]
+    fn one_unit_is_found_for_all() {
+        assert_eq!(common(512, 2048, "bytes"), "B");
+        assert_eq!(common(512, 1 << 30, "bytes"), "kB");
+        assert_eq!(common(0, 1 << 30, "bytes"), "GB");
+        assert_eq!(common(10_000_000, 30_000_000_000, "nanoseconds"), "s");
+        assert_eq!(common(1, 5, "count"), "count");
     }
 }

@@ -8,7 +8,10 @@ use profile::import::Format;
 use profile::merge::{MergeError, Merger};
 use profile::model::{Label, LabelValue};
 use profile::view::flame::FlameTree;
-use profile::view::{View, ViewError};
+use profile::view::stacks::Stacks;
+use profile::view::svg::Caption;
+use profile::view::top::TopOptions;
+use profile::view::{Order, View, ViewError};
 use profile::{Limits, Profile, gzip, unpack};
 
 use crate::grown;
@@ -338,8 +341,12 @@ fn assert_view(profile: &Profile<'_>, index: usize) {
     let Ok(view) = View::new(profile, index) else {
         return;
     };
-    let rows = view.top();
-    let folded = view.folded();
+    let top = view.top(TopOptions::ALL);
+    let peek = view.peek(Order::Cum, |_| true);
+    assert_eq!(top.rows.len(), peek.entries.len());
+    assert!(top.text("ns", top.unit("ns")).ends_with('\n') && peek.text("ns", peek.unit("ns")).ends_with('\n'));
+    let stacks = Stacks::new(&view);
+    let folded = stacks.folded();
     let values = profile.samples().filter_map(|sample| sample.values.get(index).copied());
     let values: Vec<i128> = values.map(i128::from).collect();
     let total: i128 = values.iter().sum();
@@ -351,33 +358,56 @@ fn assert_view(profile: &Profile<'_>, index: usize) {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<i128>().ok());
         assert_eq!(lines.sum::<i128>(), total);
         assert!(
-            rows.iter()
+            top.rows
+                .iter()
                 .all(|row| row.flat <= row.cum && i128::from(row.cum) <= total)
         );
     }
-    for nodes_max in [0, 7, usize::MAX] {
-        let tree = match FlameTree::new(&view, nodes_max) {
-            Ok(tree) => tree,
-            Err(_) => {
-                assert!(values.iter().any(|value| *value < 0), "only a difference has no areas");
-                return;
-            }
-        };
-        let nodes = tree.nodes();
-        assert!(nodes.len() - 1 <= nodes_max);
-        let reached: usize = nodes.iter().map(|node| node.children.len()).sum();
-        assert_eq!(reached + 1, nodes.len());
-        if adds_up {
-            assert_eq!(nodes.first().map(|root| i128::from(root.total)), Some(total));
-            for node in nodes {
-                let below = node.children.iter().filter_map(|child| nodes.get(*child as usize));
-                assert_eq!(node.own + below.map(|child| child.total).sum::<i64>(), node.total);
-            }
+    let (tree, inverted) = match (stacks.tree(), stacks.inverted()) {
+        (Ok(tree), Ok(inverted)) => (tree, inverted),
+        // More branches than are allowed are no mistake either.
+        (tree, _) => {
+            let is_limit = matches!(tree, Err(ViewError::Limit(_)) | Ok(_));
+            assert!(is_limit || !adds_up, "only a difference has no areas");
+            return;
         }
-        let (json, picture) = (tree.json(), tree.svg("all", "count"));
-        assert!(json.starts_with('{') && json.ends_with('}'));
-        assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    };
+    for nodes_max in [usize::MAX, 7, 0] {
+        for mut tree in [tree.clone(), inverted.clone()] {
+            tree.prune(nodes_max);
+            assert_tree(&tree, nodes_max, total);
+        }
     }
+    let Some(function) = stacks.functions().first().copied() else {
+        return;
+    };
+    if let Ok(Some(sandwich)) = stacks.sandwich(function) {
+        assert_tree(
+            &sandwich.callers,
+            usize::MAX,
+            i128::from(sandwich.callees.nodes()[0].total),
+        );
+    }
+}
+
+fn assert_tree(tree: &FlameTree<'_>, nodes_max: usize, total: i128) {
+    let nodes = tree.nodes();
+    assert!(nodes.len() - 1 <= nodes_max);
+    assert_eq!(i128::from(nodes[0].total), total);
+    let mut reached = 1;
+    for (index, node) in nodes.iter().enumerate() {
+        reached += tree.children(index).count();
+        let below = tree.children(index).map(|child| nodes[child].total);
+        assert_eq!(node.own + below.sum::<i64>(), node.total);
+    }
+    assert_eq!(reached, nodes.len());
+    let caption = Caption {
+        title: "all",
+        unit: "count",
+    };
+    let (json, picture) = (tree.json(), tree.svg(caption));
+    assert!(json.starts_with('{') && json.ends_with('}'));
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
 }
 
 pub(crate) fn collapsed_becomes_valid(bytes: &[u8]) {

@@ -1,0 +1,136 @@
+//! `top` and `peek`: pprof's reports, with its words before them.
+
+use anyhow::{Result, ensure};
+use profile::Profile;
+use profile::view::peek::{Calls, PeekEntry};
+use profile::view::top::{Inlined, TopOptions, TopRow};
+use profile::view::{Order, View, units};
+use serde_json::json;
+
+use super::{printable, sample_type, time, type_and_unit};
+use crate::args::{Output, PeekArgs, TopArgs};
+use crate::files;
+
+/// `top`.
+pub(crate) fn top(args: &TopArgs) -> Result<bool> {
+    files::with_profile(&args.file, |profile| {
+        let index = sample_type(&profile, args.sample_type.as_deref())?;
+        let (kind, unit) = type_and_unit(&profile, index);
+        let view = View::new(&profile, index)?;
+        let top = view.top(TopOptions {
+            order: order(args.cum),
+            rows_max: args.count,
+            fraction_min: args.node_fraction,
+        });
+        let shown = match args.output {
+            Output::Json => {
+                let row = |row: &TopRow<'_>| {
+                    let inlined = match row.inlined {
+                        Inlined::Never => "never",
+                        Inlined::Partly => "partly",
+                        Inlined::Always => "always",
+                    };
+                    json!({"name": row.name, "flat": row.flat, "cum": row.cum, "inlined": inlined})
+                };
+                let rows: Vec<_> = top.rows.iter().map(row).collect();
+                let counts = json!({"shown": rows.len(), "of": top.functions, "dropped": top.dropped});
+                object(&json!({"type": kind, "unit": unit, "total": top.total, "counts": counts, "functions": rows}))
+            }
+            Output::Text => {
+                let shown_unit = top.unit(&unit);
+                printable(&(legend(&profile, &kind, top.total, (&unit, shown_unit)) + &top.text(&unit, shown_unit)))
+            }
+        };
+        files::write(None, shown.as_bytes())?;
+        Ok(true)
+    })
+}
+
+/// `peek`.
+pub(crate) fn peek(args: &PeekArgs) -> Result<bool> {
+    files::with_profile(&args.file, |profile| {
+        let index = sample_type(&profile, args.sample_type.as_deref())?;
+        let (kind, unit) = type_and_unit(&profile, index);
+        let view = View::new(&profile, index)?;
+        let peek = view.peek(order(args.cum), |name| args.regex.is_match(name));
+        ensure!(!peek.entries.is_empty(), "no function matches {}", args.regex);
+        let shown = match args.output {
+            Output::Json => {
+                let calls =
+                    |calls: &Calls<'_>| json!({"name": calls.name, "value": calls.value, "inlined": calls.inlined});
+                let all = |all: &[Calls<'_>]| all.iter().map(calls).collect::<Vec<_>>();
+                let entry = |entry: &PeekEntry<'_>| {
+                    json!({
+                        "name": entry.name, "flat": entry.flat, "cum": entry.cum,
+                        "callers": all(&entry.callers), "callees": all(&entry.callees),
+                    })
+                };
+                let entries: Vec<_> = peek.entries.iter().map(entry).collect();
+                object(&json!({"type": kind, "unit": unit, "total": peek.total, "functions": entries}))
+            }
+            Output::Text => {
+                let shown_unit = peek.unit(&unit);
+                printable(&(legend(&profile, &kind, peek.total, (&unit, shown_unit)) + &peek.text(&unit, shown_unit)))
+            }
+        };
+        files::write(None, shown.as_bytes())?;
+        Ok(true)
+    })
+}
+
+fn order(is_cum: bool) -> Order {
+    if is_cum { Order::Cum } else { Order::Flat }
+}
+
+fn object(object: &serde_json::Value) -> String {
+    format!("{object:#}\n")
+}
+
+/// What pprof says of a profile before a report, with the time in UTC.
+fn legend(profile: &Profile<'_>, kind: &str, total: i64, (unit, shown_unit): (&str, &str)) -> String {
+    let (header, strings) = (profile.header(), profile.strings());
+    let mut lines = Vec::new();
+    if let Some(program) = profile.mappings().first() {
+        let (file, build_id) = (strings.text(program.file), strings.text(program.build_id));
+        if !file.is_empty() {
+            lines.push(format!("File: {}", base_name(&file)));
+        }
+        if !build_id.is_empty() {
+            lines.push(format!("Build ID: {build_id}"));
+        }
+    }
+    let comments = header
+        .comments
+        .iter()
+        .map(|comment| strings.text(*comment).into_owned());
+    lines.extend(comments.filter(|comment| !comment.starts_with('#')));
+    if !kind.is_empty() {
+        lines.push(format!("Type: {kind}"));
+    }
+    let doc_url = strings.text(header.doc_url);
+    if !doc_url.is_empty() {
+        lines.push(format!("Doc: {doc_url}"));
+    }
+    if let Some(time) = time(header.time_nanos) {
+        lines.push(format!("Time: {}", time.strftime("%Y-%m-%d %H:%M:%S UTC")));
+    }
+    if header.duration_nanos != 0 {
+        let spent = units::nanoseconds(total, unit).filter(|spent| *spent != 0);
+        let part = spent.map(|spent| format!("({})", units::percentage(spent, header.duration_nanos)));
+        lines.push(format!(
+            "Duration: {}, Total samples = {} {}",
+            units::value(header.duration_nanos, "nanoseconds"),
+            units::label(total, unit, shown_unit),
+            part.unwrap_or_default()
+        ));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The last part of a path.
+fn base_name(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => "/",
+        path => path.rsplit('/').next().unwrap_or(path),
+    }
+}

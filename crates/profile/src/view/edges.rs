@@ -1,0 +1,67 @@
+//! Who calls whom, and how much of a function's cost comes along that way.
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::View;
+
+/// All calls from one function to another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edge {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    /// The value of all samples in which the call stands.
+    pub(super) weight: i64,
+    /// Whether the call was inlined wherever it stands.
+    pub(super) inline: bool,
+    /// The sample that was counted last: a call counts once in each.
+    sample: usize,
+}
+
+impl View<'_> {
+    /// The calls between nodes that are `kept`, as far as they are `wanted`, in no order. Nodes that are not kept are
+    /// passed over, as if their callers had made their calls; a call of a function by itself is none.
+    pub(super) fn edges(&self, kept: impl Fn(u32) -> bool, wanted: impl Fn(u32, u32) -> bool) -> Vec<Edge> {
+        let mut edges: HashMap<u64, Edge> = HashMap::new();
+        for (sample, (stack, value)) in self.samples().enumerate() {
+            let mut caller = None;
+            for location in stack.iter().rev() {
+                for (depth, node) in self.nodes.of(*location).iter().enumerate() {
+                    if !kept(*node) {
+                        continue;
+                    }
+                    if let Some(from) = caller.replace(*node)
+                        && from != *node
+                        && wanted(from, *node)
+                    {
+                        let edge = Edge {
+                            from,
+                            to: *node,
+                            weight: value,
+                            inline: depth > 0,
+                            sample,
+                        };
+                        add(&mut edges, edge);
+                    }
+                }
+            }
+        }
+        edges.into_values().collect()
+    }
+}
+
+fn add(edges: &mut HashMap<u64, Edge>, edge: Edge) {
+    match edges.entry(u64::from(edge.from) << 32 | u64::from(edge.to)) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(edge);
+        }
+        Entry::Occupied(mut known) => {
+            let known = known.get_mut();
+            if known.sample != edge.sample {
+                known.sample = edge.sample;
+                known.weight = known.weight.wrapping_add(edge.weight);
+                known.inline &= edge.inline;
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! JSON without a library: numbers and strings.
+
+/// Text between quotes.
+pub(super) fn string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            // Line separators end a line where a script is read, and marks are not meant to be taken apart from what they
+            // mark.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+            }
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+/// A number, without what the machinery of formats costs.
+pub(super) fn number(value: i64, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    // Twenty digits are enough for 64 bits.
+    let mut digits = [0_u8; 20];
+    let mut left = value.unsigned_abs();
+    let mut begin = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
+        begin -= 1;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(begin..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_written_whole() {
+        for value in [0, 7, 10, -1, 1_234_567_890, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            super::number(value, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
+
+    #[test]
+    fn what_a_string_cannot_hold_is_escaped() {
+        let mut out = Vec::new();
+        super::string("a\"b\\c\n\u{1b}\u{2028}é</script>", &mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\"a\\\"b\\\\c\\u000a\\u001b\\u2028é</script>\""
+        );
+    }
+}

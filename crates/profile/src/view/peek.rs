@@ -1,0 +1,143 @@
+//! Who calls a function and whom it calls, with the entries of `pprof -peek`.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::edges::Edge;
+use super::top::{common_unit, numbers, showing, smallest};
+use super::{Order, View, units};
+
+/// Functions with their callers and callees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peek<'v> {
+    /// Those that were asked for.
+    pub entries: Vec<PeekEntry<'v>>,
+    /// What percentages are of.
+    pub total: i64,
+    /// What all functions cost in themselves, whether they were asked for or not, and the smallest of it.
+    flat_total: i64,
+    smallest: Option<i64>,
+}
+
+/// A function with its callers and callees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeekEntry<'v> {
+    /// Its name; bytes that are no UTF-8 are replaced.
+    pub name: Cow<'v, str>,
+    /// In itself.
+    pub flat: i64,
+    /// With all that it called.
+    pub cum: i64,
+    /// Who calls it, the most expensive calls first.
+    pub callers: Vec<Calls<'v>>,
+    /// Whom it calls, the most expensive calls first.
+    pub callees: Vec<Calls<'v>>,
+}
+
+/// The calls between a function and another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls<'v> {
+    /// The other's name.
+    pub name: Cow<'v, str>,
+    /// What the calls cost.
+    pub value: i64,
+    /// Whether all of them were inlined.
+    pub inlined: bool,
+}
+
+impl View<'_> {
+    /// The functions whose names are `wanted`, each with its callers and callees. Names are bytes: producers cut them in
+    /// the middle of a letter.
+    pub fn peek(&self, order: Order, wanted: impl Fn(&[u8]) -> bool) -> Peek<'_> {
+        const NOT: usize = usize::MAX;
+        let mut costs = self.costs();
+        let flat_total = costs.iter().fold(0_i64, |sum, cost| sum.wrapping_add(cost.flat));
+        let smallest = smallest(costs.iter().map(|cost| (cost.flat, cost.cum)));
+        let name = |node: u32| self.nodes.nodes.get(node as usize).map(|node| node.name());
+        costs.retain(|cost| name(cost.node).is_some_and(|name| wanted(&name)));
+        self.sort(&mut costs, order);
+        let mut entry_of = vec![NOT; self.nodes.nodes.len()];
+        for (index, cost) in costs.iter().enumerate() {
+            if let Some(entry) = entry_of.get_mut(cost.node as usize) {
+                *entry = index;
+            }
+        }
+        let entry_of = |node: u32| entry_of.get(node as usize).copied().unwrap_or(NOT);
+        let edges = self.edges(|_| true, |from, to| entry_of(from) != NOT || entry_of(to) != NOT);
+        let mut entries: Vec<_> = costs
+            .iter()
+            .map(|cost| PeekEntry {
+                name: self.text(cost.node),
+                flat: cost.flat,
+                cum: cost.cum,
+                callers: Vec::new(),
+                callees: Vec::new(),
+            })
+            .collect();
+        let calls = |edge: &Edge, other| Calls {
+            name: self.text(other),
+            value: edge.weight,
+            inlined: edge.inline,
+        };
+        for edge in &edges {
+            if let Some(entry) = entries.get_mut(entry_of(edge.from)) {
+                entry.callees.push(calls(edge, edge.to));
+            }
+            if let Some(entry) = entries.get_mut(entry_of(edge.to)) {
+                entry.callers.push(calls(edge, edge.from));
+            }
+        }
+        for entry in &mut entries {
+            for calls in [&mut entry.callers, &mut entry.callees] {
+                calls.sort_by(|a, b| {
+                    let by_value = b.value.wrapping_abs().cmp(&a.value.wrapping_abs());
+                    by_value.then_with(|| a.name.cmp(&b.name))
+                });
+            }
+        }
+        Peek {
+            entries,
+            total: self.total,
+            flat_total,
+            smallest,
+        }
+    }
+}
+
+impl Peek<'_> {
+    /// The unit that all values are shown in, given the sample type's.
+    pub fn unit<'u>(&self, unit: &'u str) -> &'u str {
+        common_unit(self.smallest, self.total, unit)
+    }
+
+    /// The report as pprof prints it, from the line that says how much is shown on; `unit` is the sample type's, and
+    /// `shown_unit` that in which values are shown.
+    pub fn text(&self, unit: &str, shown_unit: &str) -> String {
+        const LINE: &str = "----------------------------------------------------------+-------------\n";
+        let label = |value| units::label(value, unit, shown_unit);
+        let mut text = showing(self.flat_total, self.total, label);
+        text += LINE;
+        text += "      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t \n";
+        let mut sum = 0_i64;
+        for entry in &self.entries {
+            sum = sum.wrapping_add(entry.flat);
+            text += LINE;
+            let calls = |text: &mut String, all: &[Calls<'_>]| {
+                for Calls { name, value, inlined } in all {
+                    let percentage = units::percentage(*value, entry.cum);
+                    let inlined = if *inlined { " (inline)" } else { "" };
+                    // Writing to a string does not fail.
+                    let written = writeln!(text, "{:>50} {percentage} |   {name}{inlined}", label(*value));
+                    debug_assert!(written.is_ok());
+                }
+            };
+            calls(&mut text, &entry.callers);
+            text += &numbers(entry.flat, sum, entry.cum, self.total, label);
+            text += "                | ";
+            text += &entry.name;
+            text += "\n";
+            calls(&mut text, &entry.callees);
+        }
+        text + LINE
+    }
+}
