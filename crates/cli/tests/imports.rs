@@ -43,6 +43,11 @@ fn program(tool: Tool, name: &str) -> Option<PathBuf> {
     }
 }
 
+/// Python itself: what `PATH` has may be a script that starts it, and a profiler would look into the script.
+fn python() -> PathBuf {
+    PathBuf::from(run(Command::new("python3").args(["-c", "import sys; print(sys.executable)"])).trim())
+}
+
 fn run(command: &mut Command) -> String {
     String::from_utf8(process::run(command).unwrap().stdout).unwrap()
 }
@@ -221,7 +226,9 @@ fn stacks_of_py_spy() {
     ]);
     run(record
         .arg(folder.path().join("of.stacks"))
-        .args(["--", "python3", "-S"])
+        .arg("--")
+        .arg(python())
+        .arg("-S")
         .arg(&program)
         .arg("0.8"));
     let converted = Converted::of(folder, "of.stacks");
@@ -244,7 +251,7 @@ fn stacks_of_austin() {
     record
         .args(["--timeout=60s", "--interval=5ms", "--output"])
         .arg(folder.path().join("of.austin"));
-    run(record.args(["python3", "-S"]).arg(&program).arg("0.8"));
+    run(record.arg(python()).arg("-S").arg(&program).arg("0.8"));
     let converted = Converted::of(folder, "of.austin");
     converted.assert_described("collapsed", &["samples/count", "wall/nanoseconds"]);
     converted.assert_hottest("wall", "burn");
