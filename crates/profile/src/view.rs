@@ -70,6 +70,8 @@ pub struct View<'p> {
     total: i64,
     /// In all stacks.
     frames: usize,
+    /// Whether no value is negative.
+    is_sum: bool,
 }
 
 /// What comes first in a report.
@@ -105,11 +107,18 @@ impl<'p> View<'p> {
             nodes,
             total: total(profile, sample_type),
             frames: 0,
+            is_sum: true,
         };
-        let stacks = view.samples().flat_map(|(stack, _)| stack);
-        let frames = stacks.map(|location| view.nodes.of(*location).len() as u64).sum();
+        let (mut frames, mut is_sum) = (0_u64, true);
+        for (stack, value) in view.samples() {
+            is_sum &= value > 0;
+            frames += stack
+                .iter()
+                .map(|location| view.nodes.of(*location).len() as u64)
+                .sum::<u64>();
+        }
         at_most(frames, FRAMES_MAX, "frames in all stacks")?;
-        view.frames = frames as usize;
+        (view.frames, view.is_sum) = (frames as usize, is_sum);
         Ok(view)
     }
 
@@ -127,13 +136,15 @@ impl<'p> View<'p> {
 
     /// Stacks, leaf first, in locations, with their values; none is zero.
     fn samples(&self) -> impl Iterator<Item = (&[u32], i64)> {
-        let value = |values: &[i64]| values.get(self.sample_type).copied().unwrap_or(0);
-        let samples = self
-            .profile
-            .samples()
-            .map(move |sample| (sample.stack, value(sample.values)));
-        let samples = samples.filter(|(_, value)| *value != 0);
-        samples.map(|(stack, value)| (self.prune.kept(stack), value))
+        let samples = &self.profile.samples;
+        let types = self.profile.header.sample_types.len();
+        let values = samples.values.iter().skip(self.sample_type).step_by(types);
+        let begins = std::iter::once(0).chain(samples.stack_ends.iter().copied());
+        let stacks = begins.zip(&samples.stack_ends).zip(values);
+        stacks.filter(|(_, value)| **value != 0).map(|((begin, end), value)| {
+            let stack = samples.stacks.get(begin as usize..*end as usize);
+            (self.prune.kept(stack.unwrap_or_default()), *value)
+        })
     }
 }
 

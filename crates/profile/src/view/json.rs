@@ -3,19 +3,27 @@
 /// Text between quotes.
 pub(super) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    for c in text.chars() {
-        match c {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            // Line separators end a line where a script is read, and marks are not meant to be taken apart from what they
-            // mark.
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
-            }
-            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    // What needs no escape, which is most, goes over as it is.
+    let mut rest = text;
+    while let Some(at) = rest.find(is_escaped) {
+        let (plain, from) = rest.split_at_checked(at).unwrap_or_default();
+        out.extend_from_slice(plain.as_bytes());
+        let mut chars = from.chars();
+        match chars.next() {
+            Some('"') => out.extend_from_slice(b"\\\""),
+            Some('\\') => out.extend_from_slice(b"\\\\"),
+            Some(c) => out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes()),
+            None => {}
         }
+        rest = chars.as_str();
     }
+    out.extend_from_slice(rest.as_bytes());
     out.push(b'"');
+}
+
+/// Whether a letter cannot stand in a string as it is. Line separators end a line where a script is read.
+fn is_escaped(c: char) -> bool {
+    matches!(c, '"' | '\\' | '\u{2028}' | '\u{2029}') || c.is_control()
 }
 
 /// A number, without what the machinery of formats costs.

@@ -54,6 +54,8 @@ pub(super) struct Nodes<'p> {
     frames: Vec<u32>,
     /// Where in `frames` those of each location end.
     ends: Vec<u32>,
+    /// Whether each node is inlined at any location.
+    inlined: Vec<bool>,
 }
 
 impl<'p> Nodes<'p> {
@@ -77,11 +79,23 @@ impl<'p> Nodes<'p> {
             // No more than lines and locations, which are below 2^32 together: each takes bytes of the profile.
             ends.push(frames.len() as u32);
         }
-        Self {
+        let mut nodes = Self {
+            inlined: vec![false; finder.nodes.len()],
             nodes: finder.nodes,
             frames,
             ends,
+        };
+        let mut begin = 0;
+        for end in &nodes.ends {
+            let inlined = nodes.frames.get(begin as usize + 1..*end as usize).unwrap_or_default();
+            for node in inlined {
+                if let Some(inlined) = nodes.inlined.get_mut(*node as usize) {
+                    *inlined = true;
+                }
+            }
+            begin = *end;
         }
+        nodes
     }
 
     /// The nodes of a location, outermost call first. All but the first are inlined.
@@ -96,9 +110,9 @@ impl<'p> Nodes<'p> {
         self.frames.get(begin as usize..end as usize).unwrap_or_default()
     }
 
-    /// Whether any location has inlined calls.
-    pub(super) fn has_inlined(&self) -> bool {
-        self.frames.len() > self.ends.len()
+    /// Whether a node is inlined at any location.
+    pub(super) fn is_inlined(&self, node: u32) -> bool {
+        self.inlined.get(node as usize).copied().unwrap_or(false)
     }
 }
 

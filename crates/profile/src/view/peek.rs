@@ -114,7 +114,8 @@ impl Peek<'_> {
     /// `shown_unit` that in which values are shown.
     pub fn text(&self, unit: &str, shown_unit: &str) -> String {
         const LINE: &str = "----------------------------------------------------------+-------------\n";
-        let label = |value| units::label(value, unit, shown_unit);
+        let scaler = units::Scaler::new(unit, shown_unit);
+        let label = |value| scaler.label(value);
         let mut text = showing(self.flat_total, self.total, label);
         text += LINE;
         text += "      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t \n";

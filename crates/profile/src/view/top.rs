@@ -81,8 +81,6 @@ pub(super) struct Cost {
     pub(super) node: u32,
     pub(super) flat: i64,
     pub(super) cum: i64,
-    /// Whether it is inlined anywhere.
-    inlined: bool,
     /// The number of the sample that was counted last, from one: recursion counts once.
     sample: u32,
 }
@@ -135,16 +133,12 @@ impl View<'_> {
             .collect();
         // Neither are samples more.
         for (sample, (stack, value)) in (1..).zip(self.samples()) {
-            for location in stack {
-                for (depth, node) in self.nodes.of(*location).iter().enumerate() {
-                    let Some(cost) = costs.get_mut(*node as usize) else {
-                        continue;
-                    };
-                    if cost.sample != sample {
-                        cost.sample = sample;
-                        cost.cum = cost.cum.wrapping_add(value);
-                    }
-                    cost.inlined |= depth > 0;
+            for node in stack.iter().flat_map(|location| self.nodes.of(*location)) {
+                if let Some(cost) = costs.get_mut(*node as usize)
+                    && cost.sample != sample
+                {
+                    cost.sample = sample;
+                    cost.cum = cost.cum.wrapping_add(value);
                 }
             }
             let leaf = stack.first().and_then(|location| self.nodes.of(*location).last());
@@ -196,13 +190,10 @@ impl View<'_> {
         const KEPT: u8 = 1;
         const WANTED: u8 = 2;
         let mut inlined = vec![Inlined::Never; costs.len()];
-        if !self.nodes.has_inlined() {
-            return inlined;
-        }
         let mut state = vec![DROPPED; self.nodes.nodes.len()];
         // Of a profile without negative values no call is worth more than the function that is called.
-        let is_sum = self.samples().all(|(_, value)| value > 0);
-        let is_wanted = |cost: &Cost| cost.inlined && !(is_sum && cost.cum.wrapping_abs() < weight_min);
+        let is_light = |cost: &Cost| self.is_sum && cost.cum.wrapping_abs() < weight_min;
+        let is_wanted = |cost: &Cost| self.nodes.is_inlined(cost.node) && !is_light(cost);
         for cost in costs {
             if let Some(state) = state.get_mut(cost.node as usize) {
                 *state = if is_wanted(cost) { WANTED } else { KEPT };
@@ -248,7 +239,8 @@ impl Top<'_> {
     /// The report as pprof prints it, from the line that says how much is shown on; `unit` is the sample type's, and
     /// `shown_unit` that in which values are shown.
     pub fn text(&self, unit: &str, shown_unit: &str) -> String {
-        let label = |value| units::label(value, unit, shown_unit);
+        let scaler = units::Scaler::new(unit, shown_unit);
+        let label = |value| scaler.label(value);
         let shown = self.rows.iter().fold(0_i64, |sum, row| sum.wrapping_add(row.flat));
         let mut text = showing(shown, self.total, label);
         if self.total != 0 && self.dropped > 0 {

@@ -4,12 +4,13 @@
 type Unit = (&'static str, &'static [&'static str], f64);
 
 /// Units that convert into each other, the smallest first, and which of them is taken when no other fits.
+#[derive(Debug)]
 struct Kind {
     units: &'static [Unit],
     default: usize,
 }
 
-const KINDS: [Kind; 3] = [
+static KINDS: [Kind; 3] = [
     Kind {
         units: &[
             ("B", &["b", "byte"], 1.0),
@@ -74,35 +75,79 @@ impl Kind {
 /// The unit that stands for "the one that fits".
 pub const AUTO: &str = "auto";
 
-/// A value in another unit, and how that unit is shown. [`AUTO`] is the largest in which it is at least one.
+/// From one unit to another: [`AUTO`] is the largest in which a value is at least one.
 ///
 /// A unit of another kind than the value's stands for the default of its kind (bytes, seconds). What is no unit of memory
 /// or time keeps its value, and is shown as it is called, but for words that say nothing ("count").
-fn scaled<'u>(value: i64, from: &str, to: &'u str) -> (f64, &'u str) {
-    // The smallest integer has no positive counterpart.
-    if value < 0 && value != i64::MIN {
-        let (positive, unit) = scaled(-value, from, to);
-        return (-positive, unit);
+#[derive(Debug, Clone, Copy)]
+pub struct Scaler<'u> {
+    /// How many of the base of its kind the values' unit is.
+    from: f64,
+    to: To<'u>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum To<'u> {
+    /// So many of the base, and how it is shown.
+    Unit(f64, &'u str),
+    /// The unit of this kind that fits.
+    Fitting(&'static Kind),
+}
+
+impl<'u> Scaler<'u> {
+    /// From the unit of a sample type, however its producer calls it.
+    pub fn new(from: &str, to: &'u str) -> Self {
+        for kind in &KINDS {
+            let Some((_, _, factor)) = kind.find(from) else {
+                continue;
+            };
+            let unit = kind.find(to).or(kind.default());
+            let to = match unit {
+                Some((name, _, factor)) if !is_auto(to) => To::Unit(*factor, name),
+                _ => To::Fitting(kind),
+            };
+            return Self { from: *factor, to };
+        }
+        let says_nothing = matches!(to, "count" | "sample" | "unit") || is_auto(to);
+        Self {
+            from: 1.0,
+            to: To::Unit(1.0, if says_nothing { "" } else { to }),
+        }
     }
-    for kind in &KINDS {
-        let Some((_, _, factor)) = kind.find(from) else {
-            continue;
-        };
-        let of_base = value as f64 * factor;
-        let found = if is_auto(to) {
-            kind.fitting(of_base)
+
+    /// The value in the other unit, and how that is shown.
+    fn scaled(&self, value: i64) -> (f64, &'u str) {
+        // The smallest integer has no positive counterpart.
+        if value < 0 && value != i64::MIN {
+            let (positive, unit) = self.scaled(-value);
+            return (-positive, unit);
+        }
+        let of_base = value as f64 * self.from;
+        match self.to {
+            To::Unit(factor, name) => (of_base / factor, name),
+            To::Fitting(kind) => match kind.fitting(of_base).or(kind.default()) {
+                Some((name, _, factor)) => (of_base / factor, name),
+                None => (of_base, ""),
+            },
+        }
+    }
+
+    /// The value as text: two decimals, none where they are zero.
+    pub fn label(&self, value: i64) -> String {
+        if value == 0 {
+            return "0".to_owned();
+        }
+        let (scaled, unit) = self.scaled(value);
+        let mut number = format!("{scaled:.2}");
+        if number.ends_with(".00") {
+            number.truncate(number.len() - 3);
+        }
+        if number == "0" || number == "-0" {
+            number.replace_range(.., "0");
         } else {
-            kind.find(to)
-        };
-        return match found.or(kind.default()) {
-            Some((name, _, factor)) => (of_base / factor, name),
-            None => (of_base, ""),
-        };
-    }
-    match to {
-        "count" | "sample" | "unit" => (value as f64, ""),
-        auto if is_auto(auto) => (value as f64, ""),
-        other => (value as f64, other),
+            number += unit;
+        }
+        number
     }
 }
 
@@ -110,20 +155,9 @@ fn is_auto(unit: &str) -> bool {
     matches!(unit, "minimum" | AUTO)
 }
 
-/// A value in another unit: `1536` `bytes` in [`AUTO`] is `1.50kB`, in `B` it is `1536B`.
-///
-/// Two decimals, none where they are zero. Words that say nothing ("count") are not shown.
+/// A value in another unit: `1536` `bytes` in [`AUTO`] is `1.50kB`, in `B` it is `1536B`. See [`Scaler`].
 pub fn label(value: i64, from: &str, to: &str) -> String {
-    let (scaled, unit) = scaled(value, from, to);
-    let mut number = format!("{scaled:.2}");
-    if number.ends_with(".00") {
-        number.truncate(number.len() - 3);
-    }
-    if number == "0" || number == "-0" {
-        "0".to_owned()
-    } else {
-        number + unit
-    }
+    Scaler::new(from, to).label(value)
 }
 
 /// A value in the unit that fits it.
@@ -133,12 +167,15 @@ pub fn value(value: i64, unit: &str) -> String {
 
 /// A value in whole nanoseconds, if its unit is one of time.
 pub fn nanoseconds(value: i64, unit: &str) -> Option<i64> {
-    let (scaled, unit) = scaled(value, unit, "nanoseconds");
+    let (scaled, unit) = Scaler::new(unit, "nanoseconds").scaled(value);
     (unit == "ns").then_some(scaled as i64)
 }
 
 /// A part of a total, in percent and without its sign: six characters wide, two digits where it is below one.
 pub fn percentage(part: i64, total: i64) -> String {
+    if part == 0 {
+        return "    0%".to_owned();
+    }
     let ratio = if total == 0 {
         0.0
     } else {
@@ -185,7 +222,8 @@ fn two_digits(number: f64) -> String {
 /// `smallest` is the smallest value without its sign, zero if all are.
 pub fn common(smallest: i64, total: i64, unit: &str) -> &str {
     let smallest = if smallest == 0 { total } else { smallest };
-    let named = |value| scaled(value, unit, AUTO).1;
+    let scaler = Scaler::new(unit, AUTO);
+    let named = |value| scaler.scaled(value).1;
     let (low, high) = (named(smallest), named(total));
     let hundredfold = smallest.wrapping_mul(100);
     let common = if low != high && hundredfold < total {

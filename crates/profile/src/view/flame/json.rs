@@ -41,37 +41,44 @@ impl<W: Weight + Numbers> FlameTree<'_, W> {
     /// after. Places and values of whole branches follow from that, and most nodes are one short number.
     pub fn json(&self) -> String {
         const UNSEEN: i64 = -1;
-        let mut seen = vec![UNSEEN; self.names.len()];
-        let (mut next, mut names, mut nodes) = (0, Vec::new(), Vec::with_capacity(self.nodes.len() * 6));
-        for (index, node) in self.nodes.iter().enumerate() {
-            let name = match seen.get_mut(node.name as usize) {
-                Some(name) if *name == UNSEEN => {
-                    *name = next;
-                    next += 1;
-                    names.push(if names.is_empty() { b'[' } else { b',' });
-                    json::string(self.name(node), &mut names);
-                    *name
+        let mut index_of = vec![UNSEEN; self.names.len()];
+        // Most nodes are a number of up to five digits and a comma.
+        let mut out = Vec::with_capacity(self.nodes.len() * 6);
+        out.extend_from_slice(b"{\"names\":[");
+        let mut next = 0;
+        for node in &self.nodes {
+            if let Some(index) = index_of.get_mut(node.name as usize)
+                && *index == UNSEEN
+            {
+                *index = next;
+                if next > 0 {
+                    out.push(b',');
                 }
-                Some(name) => *name,
-                None => 0,
-            };
-            nodes.push(if nodes.is_empty() { b'[' } else { b',' });
-            let end_below = self.nodes.get(index + 1).map_or(0, |below| below.end);
-            if node.end as usize == index + 1 {
-                json::number(name * KINDS + LEAF, &mut nodes);
-                node.own.write(&mut nodes);
-            } else if node.end == end_below && node.own == W::default() {
-                json::number(name * KINDS + LINK, &mut nodes);
-            } else {
-                json::number(name * KINDS + FORK, &mut nodes);
-                node.own.write(&mut nodes);
-                nodes.push(b',');
-                json::number(self.children(index).count() as i64, &mut nodes);
+                next += 1;
+                json::string(self.name(node), &mut out);
             }
         }
-        // There is a root, so there is a name.
-        let json = [b"{\"names\":", &*names, b"],\"nodes\":", &*nodes, b"]}"].concat();
+        out.extend_from_slice(b"],\"nodes\":[");
+        for (index, node) in self.nodes.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            let name = index_of.get(node.name as usize).copied().unwrap_or_default();
+            let end_below = self.nodes.get(index + 1).map_or(0, |below| below.end);
+            if node.end as usize == index + 1 {
+                json::number(name * KINDS + LEAF, &mut out);
+                node.own.write(&mut out);
+            } else if node.end == end_below && node.own == W::default() {
+                json::number(name * KINDS + LINK, &mut out);
+            } else {
+                json::number(name * KINDS + FORK, &mut out);
+                node.own.write(&mut out);
+                out.push(b',');
+                json::number(self.children(index).count() as i64, &mut out);
+            }
+        }
+        out.extend_from_slice(b"]}");
         // Made of texts and digits.
-        String::from_utf8(json).unwrap_or_default()
+        String::from_utf8(out).unwrap_or_default()
     }
 }
