@@ -385,6 +385,7 @@ impl Builder {
             lines: self.lines,
             functions: self.functions,
             samples: self.samples,
+            is_pruned: false,
         }
     }
 

@@ -197,6 +197,8 @@ pub struct Profile<'a> {
     pub(crate) lines: Vec<Line>,
     pub(crate) functions: Vec<Function>,
     pub(crate) samples: Samples,
+    /// Whether the frames that the header's patterns name are cut off already. It is no part of the wire form.
+    pub(crate) is_pruned: bool,
 }
 
 /// All samples, in columns.
@@ -235,6 +237,26 @@ impl Samples {
             values: self.values.get(index * types..(index + 1) * types).unwrap_or_default(),
             labels: range(&self.labels, &self.label_ends, index),
         }
+    }
+
+    /// The same samples with the stacks that `rewrite` writes, without those to which it says no. The caller sees to it
+    /// that all stacks together stay below 2^32 frames.
+    pub(crate) fn with_stacks(&self, types: usize, mut rewrite: impl FnMut(Sample<'_>, &mut Vec<u32>) -> bool) -> Self {
+        let mut kept = Self::default();
+        for index in 0..self.len() {
+            let sample = self.get(index, types);
+            let begin = kept.stacks.len();
+            if rewrite(sample, &mut kept.stacks) {
+                kept.values.extend_from_slice(sample.values);
+                kept.labels.extend_from_slice(sample.labels);
+                // Labels are not more than they were.
+                kept.stack_ends.push(kept.stacks.len() as u32);
+                kept.label_ends.push(kept.labels.len() as u32);
+            } else {
+                kept.stacks.truncate(begin);
+            }
+        }
+        kept
     }
 }
 

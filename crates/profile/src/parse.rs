@@ -119,6 +119,7 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseEr
                 lines,
                 functions,
                 samples,
+                is_pruned,
             } = profile;
             // Strings are places in a buffer: in the one that was unpacked, or in one of their own.
             let texts = match texts {
@@ -137,6 +138,7 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseEr
                 lines,
                 functions,
                 samples,
+                is_pruned,
             };
             Ok(Parsed { profile, format })
         }

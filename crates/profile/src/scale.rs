@@ -112,7 +112,7 @@ impl Profile<'_> {
         Ok(())
     }
 
-    fn keep_samples(&mut self, kept: &[bool]) {
+    pub(crate) fn keep_samples(&mut self, kept: &[bool]) {
         if kept.iter().all(|kept| *kept) {
             return;
         }

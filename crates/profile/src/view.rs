@@ -9,13 +9,13 @@
 
 use crate::limits::{LimitExceeded, at_most};
 use crate::model::{Label, LabelValue, Profile};
+use crate::prune::{Prune, PruneError};
 
 mod edges;
 pub mod flame;
 mod json;
 mod nodes;
 pub mod peek;
-mod prune;
 pub mod speedscope;
 pub mod stacks;
 pub mod svg;
@@ -24,7 +24,6 @@ pub mod top;
 pub mod units;
 
 use nodes::Nodes;
-use prune::Prune;
 
 /// Frames of all stacks, each inlined call counted where it stands. 256 Mi: a profile of as many bytes as are allowed, two
 /// for each frame. Without it a location of thousands of lines that stands in every stack is a bomb.
@@ -42,13 +41,8 @@ pub enum ViewError {
         types: usize,
     },
     /// Its pattern of frames to drop or keep is no regular expression, or too large a one.
-    #[error("the profile's pattern of frames to {which} is not usable")]
-    Pattern {
-        /// "drop" or "keep".
-        which: &'static str,
-        /// What is wrong with it.
-        source: regex::Error,
-    },
+    #[error(transparent)]
+    Pattern(#[from] PruneError),
     /// It holds negative values, so it is a difference and areas cannot show it.
     #[error("the profile has negative values: a difference cannot be drawn as areas")]
     Negative,
@@ -98,7 +92,7 @@ impl<'p> View<'p> {
                 types,
             });
         }
-        let prune = Prune::new(profile)?;
+        let prune = Prune::of(profile)?;
         let nodes = Nodes::new(profile, &prune);
         let mut view = Self {
             profile,

@@ -19,6 +19,8 @@ use profile::{Limits, Profile};
 mod corpus;
 #[path = "oracle/damage.rs"]
 mod damage;
+#[path = "oracle/filters.rs"]
+mod filters;
 #[path = "oracle/harness.rs"]
 mod harness;
 #[path = "oracle/legacy.rs"]
@@ -59,7 +61,7 @@ fn ours(request: &Request) -> Result<Vec<u8>, String> {
 
 #[test]
 fn every_profile_and_pair_gives_the_same_bytes() {
-    let Some(oracle) = Oracle::build() else {
+    let Some(oracle) = Oracle::build(".") else {
         return eprintln!("no go: nothing compared");
     };
     let corpus = corpus();

@@ -102,6 +102,7 @@ impl Columns {
             lines: self.lines,
             functions: self.functions,
             samples: self.samples,
+            is_pruned: false,
         })
     }
 

@@ -296,6 +296,7 @@ impl Code {
             lines,
             functions,
             samples,
+            is_pruned: false,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 
-use super::prune::Prune;
 use crate::model::{Line, Location, Profile, StringId};
+use crate::prune::Prune;
 
 /// A function, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -22,8 +22,8 @@ pub(crate) struct Request {
 }
 
 impl Oracle {
-    /// `None` when there is no Go to build it with.
-    pub(crate) fn build() -> Option<Self> {
+    /// The program in a folder of the Go module, "." for the module's own; `None` when there is no Go to build it with.
+    pub(crate) fn build(package: &str) -> Option<Self> {
         if Command::new("go")
             .arg("version")
             .stdout(Stdio::null())
@@ -40,7 +40,7 @@ impl Oracle {
             folder: TempDir::new().unwrap(),
         };
         let program = oracle.program();
-        go(&sources(), &["build", "-o", program.to_str().unwrap(), "."]);
+        go(&sources(), &["build", "-o", program.to_str().unwrap(), package]);
         Some(oracle)
     }
 

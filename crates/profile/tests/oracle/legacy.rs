@@ -389,7 +389,7 @@ fn format_of(file: &[u8]) -> Option<Format> {
 
 #[test]
 fn legacy_formats_are_read_as_google_pprof_reads_them() {
-    let Some(oracle) = Oracle::build() else {
+    let Some(oracle) = Oracle::build(".") else {
         return eprintln!("no go: nothing compared");
     };
     let mut dice = Dice::new();
@@ -419,7 +419,7 @@ fn legacy_formats_are_read_as_google_pprof_reads_them() {
 /// Small files cut off at each byte.
 #[test]
 fn cut_legacy_profiles_are_read_as_google_pprof_reads_them() {
-    let Some(oracle) = Oracle::build() else {
+    let Some(oracle) = Oracle::build(".") else {
         return eprintln!("no go: nothing compared");
     };
     let found = found(&oracle);
