@@ -281,6 +281,8 @@ pub(crate) enum To {
     Raw,
     /// A line for each stack of one sample type.
     Folded,
+    /// What speedscope reads: all sample types, or the one that is given.
+    Speedscope,
 }
 
 /// Arguments of `convert`.
@@ -300,8 +302,8 @@ pub(crate) struct ConvertArgs {
     /// The format to write.
     #[arg(long, value_enum, default_value = "pprof")]
     pub(crate) to: To,
-    /// Which value, where the format has but one: the name of a sample type or its index. The profile's default when it is
-    /// not given.
+    /// Which value is written as stacks: the name of a sample type or its index. The profile's default when it is not given;
+    /// speedscope gets all.
     #[arg(short = 't', long)]
     pub(crate) sample_type: Option<String>,
     /// The file to write; standard output when it is not given.

@@ -28,6 +28,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
         To::Pprof => gzip(&profile.encode()),
         To::Raw => profile.encode(),
         To::Folded => folded(&profile, args.sample_type.as_deref())?.into_bytes(),
+        To::Speedscope => show::sheets(&args.file, args.sample_type.as_deref(), &profile)?.into_bytes(),
     };
     files::write(args.out.as_deref(), &written)?;
     Ok(true)

@@ -14,7 +14,7 @@ use crate::files;
 mod flame;
 mod report;
 
-pub(crate) use flame::flame;
+pub(crate) use flame::{flame, sheets};
 pub(crate) use report::{peek, top};
 
 /// The sample type that was asked for by name or index, or the profile's default.

@@ -63,6 +63,10 @@ fn a_converted_profile_is_one_of_pprof() {
     );
     let folded = said(&run(&["convert", "--to", "folded", &out]));
     assert_eq!(folded, "<module>;spin 10\n<module>;spin;burn 90\n");
+    let sheets: serde_json::Value =
+        serde_json::from_str(&said(&run(&["convert", "--to", "speedscope", &out]))).unwrap();
+    assert_eq!(sheets["profiles"][0]["name"], "samples");
+    assert_eq!(sheets["profiles"][0]["endValue"], 100);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const FUNCTIONS_NAMED_MAX: usize = 5;
 /// `flame`.
 pub(crate) fn flame(args: &FlameArgs) -> Result<bool> {
     let shown = files::with_profile(&args.file, |profile| match &args.base {
-        _ if args.speedscope => sheets(args, &profile),
+        _ if args.speedscope => sheets(&args.file, args.sample_type.as_deref(), &profile),
         None => alone(args, &profile),
         Some(base) => {
             ensure!(
@@ -124,9 +124,9 @@ fn function<'s, W: Weight>(stacks: &'s Stacks<'_, W>, wanted: &str) -> Result<&'
 }
 
 /// All sample types, or the one that was asked for, for speedscope.
-fn sheets(args: &FlameArgs, profile: &Profile<'_>) -> Result<String> {
-    let chosen = sample_type(profile, args.sample_type.as_deref())?;
-    let indexes = match args.sample_type {
+pub(crate) fn sheets(file: &Path, wanted: Option<&str>, profile: &Profile<'_>) -> Result<String> {
+    let chosen = sample_type(profile, wanted)?;
+    let indexes = match wanted {
         Some(_) => vec![chosen],
         None => (0..profile.header().sample_types.len()).collect(),
     };
@@ -140,7 +140,7 @@ fn sheets(args: &FlameArgs, profile: &Profile<'_>) -> Result<String> {
         .map(|(name, unit, stacks)| Sheet { name, unit, stacks })
         .collect();
     let active = indexes.iter().position(|index| *index == chosen).unwrap_or(0);
-    Ok(speedscope(&name(&args.file), &sheets, active)?)
+    Ok(speedscope(&name(file), &sheets, active)?)
 }
 
 /// What a file is called in a title.
