@@ -165,6 +165,10 @@ fn test_programs(only: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
     let mut programs = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let message: Value = serde_json::from_str(line).context("decode cargo's message")?;
+        // Programs that are no tests are built with them: those of the package.
+        if message["profile"]["test"] != true {
+            continue;
+        }
         if let Some(program) = message["executable"].as_str() {
             let name = message["target"]["name"].as_str().unwrap_or(program);
             programs.insert(name.to_owned(), PathBuf::from(program));
