@@ -193,7 +193,7 @@ fn metrics_server(resolution_seconds: u32) -> Vec<String> {
     words(&format!(
         "--kubeconfig metrics-server.kubeconfig --authentication-kubeconfig metrics-server.kubeconfig
          --authorization-kubeconfig metrics-server.kubeconfig --secure-port {METRICS_PORT} --bind-address 127.0.0.1
-         --kubelet-insecure-tls --kubelet-preferred-address-types InternalIP
+         --kubelet-insecure-tls --kubelet-preferred-address-types InternalIP --kubelet-use-node-status-port
          --metric-resolution {resolution_seconds}s --kubelet-request-timeout 5s --cert-dir pki/metrics-server"
     ))
 }

@@ -12,7 +12,7 @@ const METRICS_PATH_ANNOTATION: &str = "metrics.k8s.io/resource-metrics-path";
 const USAGE_ANNOTATIONS: [(&str, &str); 2] = [("cpu", "simulated/cpu"), ("memory", "simulated/memory")];
 /// What a pod uses that says nothing.
 const USAGE: [(&str, &str); 2] = [("cpu", "10m"), ("memory", "16Mi")];
-/// How many pods are given their status at once.
+/// How many nodes, and pods, are looked after at once.
 const PARALLEL: u32 = 16;
 
 /// Pods that are nothing but objects: they become ready as soon as they are on a simulated node, use what their
@@ -49,8 +49,15 @@ impl Simulation {
                 "kind": "KwokConfiguration",
                 "options": {
                     "manageNodesWithAnnotationSelector": format!("{}={}", NODE_ANNOTATION.0, NODE_ANNOTATION.1),
+                    // Told in full: what is left out here is zero.
+                    "enableDebuggingHandlers": true,
+                    "nodePlayStageParallelism": PARALLEL,
                     "podPlayStageParallelism": PARALLEL,
+                    "podsOnNodeSyncParallelism": PARALLEL,
+                    "enablePodsOnNodeSyncListPager": true,
+                    "enablePodsOnNodeSyncStreamWatch": false,
                     "nodeLeaseDurationSeconds": 120,
+                    "nodeLeaseParallelism": PARALLEL,
                 },
             }),
             stage("Node", "ready", NODE_IS_NEW, json!({ "statusTemplate": NODE_STATUS })),
