@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use regex::bytes::{Regex, RegexBuilder};
+use profile::pattern::{Pattern, PatternError};
 
 /// Read, compare and explain profiles on local files; no cluster is needed.
 ///
@@ -144,8 +144,8 @@ Examples:
   kubectl-profile peek -o json 'json.*Marshal' cpu.pprof | jq '.functions[].callers'")]
 pub(crate) struct PeekArgs {
     /// A regular expression of the functions' names; it may match anywhere in them.
-    #[arg(value_parser = pattern)]
-    pub(crate) regex: Regex,
+    #[arg(value_parser = named)]
+    pub(crate) regex: Named,
     /// A profile, or "-" for standard input.
     pub(crate) file: PathBuf,
     /// Which value: the name of a sample type or its index. The profile's default when it is not given.
@@ -159,8 +159,18 @@ pub(crate) struct PeekArgs {
     pub(crate) output: Output,
 }
 
-fn pattern(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text).build()
+/// A pattern of names, and how it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Named {
+    pub(crate) text: String,
+    pub(crate) pattern: Pattern,
+}
+
+fn named(text: &str) -> Result<Named, PatternError> {
+    Ok(Named {
+        text: text.to_owned(),
+        pattern: Pattern::new(text.as_bytes())?,
+    })
 }
 
 /// Arguments of `flame`.

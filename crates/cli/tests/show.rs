@@ -80,6 +80,8 @@ fn peek_shows_callers_and_callees() {
     assert_eq!(peek["functions"].as_array().unwrap().len(), 1);
     assert_eq!(peek["functions"][0]["callers"][0]["name"], "main.main.func2");
     assert!(refused(&["peek", "no such", &cpu]).contains("no function matches no such"));
+    // A pattern means what it means to Go: a brace that counts nothing is a brace.
+    assert!(refused(&["peek", "burn{", &cpu]).contains("no function matches burn{"));
     assert_eq!(run(&["peek", "(", &cpu]).status.code(), Some(2));
 }
 

@@ -52,8 +52,8 @@ pub(crate) fn peek(args: &PeekArgs) -> Result<bool> {
         let index = sample_type(&profile, args.sample_type.as_deref())?;
         let (kind, unit) = type_and_unit(&profile, index);
         let view = View::new(&profile, index)?;
-        let peek = view.peek(order(args.cum), |name| args.regex.is_match(name));
-        ensure!(!peek.entries.is_empty(), "no function matches {}", args.regex);
+        let peek = view.peek(order(args.cum), |name| args.regex.pattern.is_match(name));
+        ensure!(!peek.entries.is_empty(), "no function matches {}", args.regex.text);
         let shown = match args.output {
             Output::Json => {
                 let calls =
