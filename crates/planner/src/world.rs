@@ -51,6 +51,8 @@ pub struct World {
     turns: u64,
     /// When something that waits only for time may start.
     retry_at: Option<Mono>,
+    /// Until when checks wait for the end of the first list of targets.
+    first_list_until: Option<Mono>,
     counters: Counters,
 }
 
@@ -97,6 +99,7 @@ impl World {
             seen: Seen::default(),
             turns: 0,
             retry_at: None,
+            first_list_until: None,
             counters: Counters::default(),
         }
     }
@@ -117,7 +120,7 @@ impl World {
             Event::ConfigRemoved(id) => self.config_removed(id, &mut out),
             Event::TargetApplied(facts) => self.target_applied(now, &facts, &mut out),
             Event::TargetRemoved(id) => self.target_removed(id, Reason::PodReplaced, &mut out),
-            Event::RelistStarted(Relisted::Targets) => self.targets.relist_started(),
+            Event::RelistStarted(Relisted::Targets) => self.targets_relist_started(now),
             Event::RelistStarted(Relisted::Configs) => self.configs.relist_started(),
             Event::RelistFinished(Relisted::Targets) => self.targets_relisted(&mut out),
             Event::RelistFinished(Relisted::Configs) => self.configs_relisted(&mut out),
@@ -163,7 +166,10 @@ impl World {
         let now = self.now.mono;
         let configs = self.configs.iter().flat_map(|(_, config)| {
             let due = config.acting().and_then(|_| config.due.next(now));
-            [config.next_check(now), restore::deadline(config), due]
+            let check = config
+                .next_check(now)
+                .map(|next| self.first_list_until.map_or(next, |until| next.max(until)));
+            [check, restore::deadline(config), due]
         });
         let wake = configs
             .chain([self.retry_at, self.lists.gives_up_at()])

@@ -90,6 +90,7 @@ stories! {
     story_clock_steps,
     story_configs_take_turns,
     story_empty_profiles,
+    story_first_check_waits_for_the_first_list,
     story_hot_pods_take_turns,
     story_leader_change,
     story_memory_before_cpu,

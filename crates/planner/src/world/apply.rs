@@ -14,6 +14,10 @@ use crate::world::World;
 use crate::world::configs::{Config, Configs, Metrics, Place, Storage};
 use crate::world::targets::{Applied, Slot, Target};
 
+/// A first list of 10,000 pods is read in two seconds; one that takes this long may never end, and what is known by then is
+/// checked.
+const FIRST_LIST_MILLIS_MAX: u64 = 30_000;
+
 impl World {
     pub(super) fn config_applied(&mut self, now: Now, mut facts: ConfigFacts, out: &mut Vec<Command>) {
         let relist = self.configs.relist;
@@ -148,10 +152,19 @@ impl World {
         }
     }
 
+    pub(super) fn targets_relist_started(&mut self, now: Now) {
+        self.targets.relist_started();
+        if !self.targets.was_listed() {
+            let until = now.mono.plus_millis(FIRST_LIST_MILLIS_MAX);
+            self.first_list_until.get_or_insert(until);
+        }
+    }
+
     pub(super) fn targets_relisted(&mut self, out: &mut Vec<Command>) {
         let Some(gone) = self.targets.relist_finished() else {
             return;
         };
+        self.first_list_until = None;
         for slot in gone {
             if let Some(id) = self.targets.get(slot).map(|target| target.id) {
                 self.target_removed(id, Reason::PodReplaced, out);

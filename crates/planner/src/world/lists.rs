@@ -98,6 +98,10 @@ impl World {
         if !self.leader || self.shutting_down {
             return;
         }
+        // Asked now, the usage of what is not read yet would be lost, and its next check be an interval away.
+        if self.first_list_until.is_some_and(|until| now.mono < until) {
+            return;
+        }
         let due = self.take_due(now.mono);
         if due.is_empty() {
             return;

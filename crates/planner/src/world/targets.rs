@@ -302,6 +302,11 @@ impl Targets {
         )
     }
 
+    /// Whether a full list ever ended.
+    pub(crate) const fn was_listed(&self) -> bool {
+        self.listed
+    }
+
     /// Whether the index is whole: an unknown target is one that does not exist, not one that was not read yet.
     pub(crate) fn is_whole(&self) -> bool {
         self.listed && !self.relisting

@@ -162,6 +162,8 @@ impl Player {
             }
             "resync" => self.resync(),
             "relist" => self.relist(&words),
+            "list-begins" => self.step(Event::RelistStarted(Relisted::Targets), false),
+            "list-ends" => self.step(Event::RelistFinished(Relisted::Targets), false),
             "leader" => self.step(Event::Leadership(true), false),
             "follower" => {
                 // Nobody waits for its answers any more.
