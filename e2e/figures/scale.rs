@@ -118,7 +118,10 @@ fn checks(replica: &Replica, requests: &[AuditEvent], table: &mut Table) -> Resu
     let seconds = last.duration_since(*first).as_secs_f64();
     let due = (seconds / INTERVAL_SECONDS).round() as usize + 1;
     let done = replica.metric("profiling_checks_total ")?;
-    let stale = replica.metric("profiling_held_back_total{outcome=\"sample-stale\"} ")?;
+    // The sum of no values is -0.
+    let stale = replica
+        .metric("profiling_held_back_total{outcome=\"sample-stale\"} ")?
+        .abs();
     table.row(
         "lists of usage in the intervals of 10 s",
         &format!("{} in {due} intervals", lists.len()),
@@ -199,9 +202,13 @@ fn captures(
     let first = *decided.iter().min().context("nothing was decided")?;
     ensure!(first > heated, "something was captured before pods became hot");
     let lists = usage_lists(requests)?;
+    // A record gives the millisecond in which the decision fell, the audit log gives microseconds.
+    let first_at_latest = first
+        .checked_add(Duration::from_millis(1))
+        .context("a time after the decision")?;
     let list = *lists
         .iter()
-        .rfind(|list| **list <= first)
+        .rfind(|list| **list < first_at_latest)
         .context("no list before the first decision")?;
     let mut waits = Vec::new();
     for record in records.iter().filter(|record| whole(record)) {
