@@ -13,11 +13,11 @@ use std::hash::BuildHasher as _;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::limits::LimitExceeded;
-use crate::model::{Header, LabelValue, Profile, Sample, Samples, StringId, Strings, ValueType};
+use crate::model::{Header, Label, LabelValue, Profile, Samples, StringId, Strings, ValueType};
 
 mod code;
 
-use code::{Code, Memo};
+use code::{Code, Memo, UNSEEN};
 
 /// Two profiles do not measure the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,8 +61,22 @@ pub struct Merger {
     strings: Interner,
     code: Code,
     samples: Samples,
-    by_key: HashTable<u32>,
+    by_key: HashTable<Slot>,
     hasher: DefaultHashBuilder,
+}
+
+/// A sample of the result, as the table of them has it. With so much of the hash beside it, a sample is looked at only
+/// when it is the right one, and the table grows without looking at any.
+struct Slot {
+    hash: u32,
+    index: u32,
+}
+
+impl Slot {
+    /// The hash by which the table places it: the golden ratio spreads the 32 bits over all 64.
+    fn place(hash: u32) -> u64 {
+        u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 impl Merger {
@@ -77,39 +91,64 @@ impl Merger {
     /// When it does not measure the same as the first, or the result outgrows its columns.
     pub fn add(&mut self, profile: &Profile<'_>) -> Result<(), MergeError> {
         let mut memo = Memo::new(profile);
+        if self.header.is_none() {
+            self.reserve(profile);
+        }
         self.add_header(profile, &mut memo)?;
         self.code.first_mapping(profile, &mut memo, &mut self.strings)?;
         let types = profile.header.sample_types.len();
-        let (mut stack, mut labels) = (Vec::new(), Vec::new());
         for sample in profile.samples() {
             if sample.values.iter().all(|value| *value == 0) {
                 continue;
             }
-            stack.clear();
-            for location in sample.stack {
-                stack.push(self.code.location(*location, profile, &mut memo, &mut self.strings)?);
-            }
-            labels.clear();
+            // Into the columns at once: what turns out to be known is taken off again.
+            let begin = (self.samples.stacks.len(), self.samples.labels.len());
+            self.add_stack(sample.stack, profile, &mut memo)?;
             for label in sample.labels {
-                let mut label = *label;
-                label.key = memo.string(label.key, profile, &mut self.strings)?;
-                match &mut label.value {
-                    LabelValue::Text(text) => *text = memo.string(*text, profile, &mut self.strings)?,
-                    LabelValue::Number(_, Some(unit)) => *unit = memo.string(*unit, profile, &mut self.strings)?,
-                    LabelValue::Number(_, None) => {}
-                }
-                labels.push(label);
+                let label = self.label(*label, profile, &mut memo)?;
+                self.samples.labels.push(label);
             }
-            self.add_sample(
-                Sample {
-                    stack: &stack,
-                    values: sample.values,
-                    labels: &labels,
-                },
-                types,
-            )?;
+            self.add_sample(begin, sample.values, types)?;
         }
         Ok(())
+    }
+
+    /// Makes the tables large enough for the first profile: most that follow are like it.
+    fn reserve(&mut self, profile: &Profile<'_>) {
+        self.strings.reserve(profile.strings.len());
+        self.code.reserve(profile);
+        let samples = &mut self.samples;
+        self.by_key
+            .reserve(profile.samples.len(), |slot| Slot::place(slot.hash));
+        samples.values.reserve(profile.samples.values.len());
+        samples.stacks.reserve(profile.samples.stacks.len());
+        samples.stack_ends.reserve(profile.samples.len());
+        samples.label_ends.reserve(profile.samples.len());
+    }
+
+    #[inline]
+    fn add_stack(&mut self, stack: &[u32], profile: &Profile<'_>, memo: &mut Memo) -> Result<(), LimitExceeded> {
+        let begin = self.samples.stacks.len();
+        let merged = stack.iter().map(|location| memo.location(*location));
+        self.samples.stacks.extend(merged);
+        let merged = self.samples.stacks.get_mut(begin..).unwrap_or_default();
+        if merged.contains(&UNSEEN) {
+            for (merged, location) in merged.iter_mut().zip(stack).filter(|(merged, _)| **merged == UNSEEN) {
+                *merged = self.code.location(*location, profile, memo, &mut self.strings)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn label(&mut self, mut label: Label, profile: &Profile<'_>, memo: &mut Memo) -> Result<Label, LimitExceeded> {
+        let strings = &mut self.strings;
+        label.key = memo.string(label.key, profile, strings)?;
+        match &mut label.value {
+            LabelValue::Text(text) => *text = memo.string(*text, profile, strings)?,
+            LabelValue::Number(_, Some(unit)) => *unit = memo.string(*unit, profile, strings)?,
+            LabelValue::Number(_, None) => {}
+        }
+        Ok(label)
     }
 
     /// The merged profile.
@@ -134,36 +173,39 @@ impl Merger {
         Ok(profile)
     }
 
-    fn add_sample(&mut self, sample: Sample<'_>, types: usize) -> Result<(), LimitExceeded> {
-        let hash = self.hasher.hash_one((sample.stack, sample.labels));
+    /// Adds the sample whose stack and labels begin here and end the columns.
+    fn add_sample(&mut self, begin: (usize, usize), values: &[i64], types: usize) -> Result<(), LimitExceeded> {
         let Self {
             samples,
             by_key,
             hasher,
             ..
         } = self;
-        let same = |index: &u32| {
-            let other = samples.get(*index as usize, types);
-            other.stack == sample.stack && other.labels == sample.labels
+        let stack = samples.stacks.get(begin.0..).unwrap_or_default();
+        let labels = samples.labels.get(begin.1..).unwrap_or_default();
+        // One half is as good as the other.
+        let hash = (hasher.hash_one((stack, labels)) >> 32) as u32;
+        let same = |slot: &Slot| {
+            slot.hash == hash && {
+                let other = samples.get(slot.index as usize, types);
+                other.stack == stack && other.labels == labels
+            }
         };
-        if let Some(index) = by_key.find(hash, same).copied() {
-            let begin = index as usize * types;
-            let sums = samples.values.get_mut(begin..begin + types).unwrap_or_default();
-            for (sum, value) in sums.iter_mut().zip(sample.values) {
+        if let Some(slot) = by_key.find(Slot::place(hash), same) {
+            let first = slot.index as usize * types;
+            let sums = samples.values.get_mut(first..first + types).unwrap_or_default();
+            for (sum, value) in sums.iter_mut().zip(values) {
                 *sum = sum.wrapping_add(*value);
             }
+            samples.stacks.truncate(begin.0);
+            samples.labels.truncate(begin.1);
             return Ok(());
         }
         let index = place(samples.len())?;
-        samples.values.extend_from_slice(sample.values);
-        samples.stacks.extend_from_slice(sample.stack);
-        samples.labels.extend_from_slice(sample.labels);
+        samples.values.extend_from_slice(values);
         samples.stack_ends.push(place(samples.stacks.len())?);
         samples.label_ends.push(place(samples.labels.len())?);
-        by_key.insert_unique(hash, index, |index| {
-            let sample = samples.get(*index as usize, types);
-            hasher.hash_one((sample.stack, sample.labels))
-        });
+        by_key.insert_unique(Slot::place(hash), Slot { hash, index }, |slot| Slot::place(slot.hash));
         Ok(())
     }
 
@@ -326,6 +368,17 @@ impl Interner {
         self.by_text
             .find(self.hasher.hash_one(text), same)
             .map(|id| StringId(*id))
+    }
+
+    /// Makes room for so many more strings.
+    fn reserve(&mut self, strings: usize) {
+        let Self {
+            strings: known,
+            by_text,
+            hasher,
+        } = self;
+        by_text.reserve(strings, |id| hasher.hash_one(known.get(StringId(*id))));
+        known.ranges.reserve(strings);
     }
 
     pub(crate) fn intern(&mut self, text: &[u8]) -> Result<StringId, LimitExceeded> {

@@ -51,6 +51,22 @@ impl Profile<'_> {
 
     /// Multiplies every value by minus one.
     pub fn negate(&mut self) {
+        // Up to here floats are exact, and the way through them took a fifth of the time of a difference.
+        const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+        let types = self.header.sample_types.len().max(1);
+        let values = &mut self.samples.values;
+        let is_exact = values.iter().all(|value| value.unsigned_abs() <= EXACT);
+        // A sample of zeros would have to be dropped.
+        if is_exact
+            && values
+                .chunks_exact(types)
+                .all(|values| values.iter().any(|value| *value != 0))
+        {
+            for value in values {
+                *value = -*value;
+            }
+            return;
+        }
         let factors = vec![-1.0; self.header.sample_types.len()];
         // As many factors as types.
         let scaled = self.scale(&factors);

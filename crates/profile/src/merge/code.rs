@@ -18,7 +18,7 @@ pub(super) struct Memo {
 }
 
 /// No part has this index: columns end before it.
-const UNSEEN: u32 = u32::MAX;
+pub(super) const UNSEEN: u32 = u32::MAX;
 
 impl Memo {
     pub(super) fn new(profile: &Profile<'_>) -> Self {
@@ -28,6 +28,12 @@ impl Memo {
             locations: vec![UNSEEN; profile.locations.len()],
             mappings: vec![None; profile.mappings.len()],
         }
+    }
+
+    /// What a location became, or [`UNSEEN`].
+    #[inline]
+    pub(super) fn location(&self, index: u32) -> u32 {
+        self.locations.get(index as usize).copied().unwrap_or(UNSEEN)
     }
 
     #[inline]
@@ -82,6 +88,16 @@ impl Code {
             self.mapping(0, profile, memo, strings)?;
         }
         Ok(())
+    }
+
+    /// Makes the tables large enough for a profile, which is the first.
+    pub(super) fn reserve(&mut self, profile: &Profile<'_>) {
+        // There is nothing in them that would have to be hashed again.
+        self.function_by_key.reserve(profile.functions.len(), |_| 0);
+        self.location_by_key.reserve(profile.locations.len(), |_| 0);
+        self.functions.reserve(profile.functions.len());
+        self.locations.reserve(profile.locations.len());
+        self.lines.reserve(profile.lines.len());
     }
 
     /// Index of the merged location that the source's `index` became.
