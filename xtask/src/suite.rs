@@ -49,15 +49,18 @@ fn run_to(out: &mut impl Write, name: &str, command: &mut Command) -> Result<Ran
         .with_context(|| format!("start {}", command.get_program().to_string_lossy()))?;
     let output = child.stdout.take().context("output of the suite")?;
     let mut counts = Counts::default();
+    let mut counted = false;
     for line in BufReader::new(output).lines() {
         let line = line.context("read the suite's output")?;
         writeln!(out, "{line}").context("show the suite's output")?;
-        counts += harness_line(&line).unwrap_or_default();
+        if let Some(more) = harness_line(&line) {
+            counts += more;
+            counted = true;
+        }
     }
     let status = child.wait().context("wait for the suite")?;
-    let said_nothing = counts.passed + counts.failed == 0;
-    match (status.success(), said_nothing) {
-        (true, true) => counts.passed = 1,
+    match (status.success(), counted) {
+        (true, false) => counts.passed = 1,
         // It ended before it could count: a crash, or a build that failed.
         (false, _) if counts.failed == 0 => counts.failed = 1,
         _ => {}
@@ -148,6 +151,10 @@ mod tests {
     fn a_suite_that_ends_without_counting_is_one_result() {
         assert_eq!(run("fine", &mut Command::new("true")).unwrap().counts.passed, 1);
         assert_eq!(run("broken", &mut Command::new("false")).unwrap().counts.failed, 1);
+        // A harness that ran nothing, because of a filter, is no result.
+        let filtered = "echo 'test result: ok. 0 passed; 0 failed; 0 ignored'";
+        let ran = run_to(&mut Vec::new(), "filtered", Command::new("sh").args(["-c", filtered])).unwrap();
+        assert_eq!(ran.counts, Counts::default());
         let crashed = "echo 'test result: ok. 3 passed; 0 failed; 0 ignored'; exit 1";
         let ran = run_to(&mut Vec::new(), "crashed", Command::new("sh").args(["-c", crashed])).unwrap();
         assert_eq!(
