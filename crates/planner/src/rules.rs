@@ -109,12 +109,24 @@ pub(crate) fn lasting_hold(facts: &Facts<'_>) -> Option<Reason> {
     LASTING.iter().find_map(|rule| rule(facts))
 }
 
-/// Whether what a reason holds back only waits for its turn.
-pub(crate) const fn is_wait(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::CaptureInProgress | Reason::ConfigBusy | Reason::NodeBusy | Reason::OperatorBusy | Reason::Restoring
-    )
+/// What has to end before a capture that is held back can start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Something of its target: others of its config need not wait.
+    OfTarget,
+    /// Any capture of its config or of the operator: all of its config wait.
+    OfConfig,
+}
+
+/// Whether what a reason holds back only waits for its turn, and with whom.
+pub(crate) const fn wait(reason: Reason) -> Option<Wait> {
+    if matches!(reason, Reason::ConfigBusy | Reason::OperatorBusy) {
+        Some(Wait::OfConfig)
+    } else if matches!(reason, Reason::CaptureInProgress | Reason::NodeBusy | Reason::Restoring) {
+        Some(Wait::OfTarget)
+    } else {
+        None
+    }
 }
 
 /// The port of a target, unless it is one that is never asked.

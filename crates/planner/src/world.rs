@@ -10,6 +10,7 @@ mod configs;
 mod finish;
 mod lists;
 mod pool;
+mod queues;
 pub(crate) mod reading;
 mod requests;
 mod restore;
@@ -165,7 +166,7 @@ impl World {
         }
         let now = self.now.mono;
         let configs = self.configs.iter().flat_map(|(_, config)| {
-            let due = config.acting().and_then(|_| config.due.next(now));
+            let due = config.acting().and_then(|_| config.queues.due.next(now));
             let check = config
                 .next_check(now)
                 .map(|next| self.first_list_until.map_or(next, |until| next.max(until)));
@@ -226,8 +227,8 @@ impl World {
         for config in self.configs.iter_mut() {
             config.restore = configs::Restore::Needed;
             config.active_since = None;
-            config.hot.clear();
-            config.requests.clear();
+            config.queues.hot.clear();
+            config.queues.requests.clear();
         }
     }
 

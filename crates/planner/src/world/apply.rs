@@ -69,13 +69,13 @@ impl World {
         }
         if old.and_then(|policy| policy.threshold).is_none() || new.and_then(|policy| policy.threshold).is_none() {
             config.metrics = Metrics::NotTried;
-            config.hot.clear();
+            config.queues.hot.clear();
         }
         let id = config.facts.id;
         let acting = config.acting().is_some();
         if !acting {
-            config.hot.clear();
-            config.requests.clear();
+            config.queues.hot.clear();
+            config.queues.requests.clear();
             config.active_since = None;
         }
         let refusal = config.facts.policy.as_ref().err().cloned();
@@ -90,7 +90,7 @@ impl World {
             self.select_all(place);
         }
         if retime && let Some(config) = self.configs.get_mut(place) {
-            config.due.clear();
+            config.queues.due.clear();
         }
         self.queue_all(now.mono, place);
     }
@@ -142,8 +142,8 @@ impl World {
         let slot = self.targets.slot(id);
         for config in self.configs.iter_mut() {
             config.pairs.remove(&id);
-            config.requests.retain(|request| request.target != id);
             if let Some(slot) = slot {
+                config.queues.requests.remove_of(slot);
                 forget(config, slot);
             }
         }
@@ -263,7 +263,7 @@ impl World {
             .and_then(|policy| policy.on_demand)
             .is_none()
         {
-            config.due.clear();
+            config.queues.due.clear();
             return;
         }
         for slot in config.targets.iter().copied().collect::<Vec<_>>() {
@@ -282,10 +282,10 @@ impl World {
             return;
         };
         if !fit {
-            config.due.remove(slot);
+            config.queues.due.remove(slot);
             return;
         }
-        if config.due.get(slot).is_some() {
+        if config.queues.due.get(slot).is_some() {
             return;
         }
         let Some(interval) = config.on_demand_millis() else {
@@ -293,6 +293,7 @@ impl World {
         };
         let last = config.pairs.get(&id).and_then(|pair| pair.on_demand_last);
         config
+            .queues
             .due
             .put(slot, last.map_or(now, |last| last.plus_millis(interval)));
     }
@@ -336,6 +337,6 @@ fn selects(config: &Config, target: &Target) -> bool {
 /// Takes a target out of everything that a config is about to do.
 fn forget(config: &mut Config, slot: Slot) {
     config.targets.remove(&slot);
-    config.hot.remove(slot);
-    config.due.remove(slot);
+    config.queues.hot.remove(slot);
+    config.queues.due.remove(slot);
 }

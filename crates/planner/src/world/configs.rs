@@ -1,7 +1,7 @@
 //! The configs and what is remembered for each.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::event::ConfigFacts;
@@ -10,8 +10,8 @@ use crate::policy::Policy;
 use crate::profile_type::{ProfileType, TypeSet};
 use crate::reason::Reason;
 use crate::status::LastCapture;
-use crate::target::{Basis, Resource};
 use crate::time::{Mono, Now, Wall};
+use crate::world::queues::Queues;
 use crate::world::targets::Slot;
 
 /// Where a config lies: targets name those that select them by it. Used again after its config is gone.
@@ -25,12 +25,8 @@ pub(crate) struct Config {
     pub(crate) targets: BTreeSet<Slot>,
     /// What is remembered of a target; also of one that was not seen yet after a restart.
     pub(crate) pairs: BTreeMap<TargetId, Pair>,
-    /// Targets that fired and wait for their turn.
-    pub(crate) hot: HotQueue,
-    /// Captures that somebody asked for and that wait for their turn.
-    pub(crate) requests: VecDeque<Request>,
-    /// When each target's next on-demand capture is due. Holds those that could be captured, no others.
-    pub(crate) due: DueQueue,
+    /// Who waits for a capture.
+    pub(crate) queues: Queues,
     /// The due time of the last check, from which the next one is counted.
     pub(crate) last_check: Option<Mono>,
     pub(crate) restore: Restore,
@@ -112,45 +108,6 @@ pub(crate) struct BackOff {
     pub(crate) until: Mono,
 }
 
-/// A target that fired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hot {
-    /// When it fired first; its place in the queue.
-    pub(crate) since: Mono,
-    pub(crate) resource: Resource,
-    pub(crate) permille: u32,
-    pub(crate) basis: Basis,
-    pub(crate) container: u16,
-    pub(crate) sampled_at: Wall,
-    /// When the sample that last confirmed it came.
-    pub(crate) confirmed: Mono,
-}
-
-/// Targets that fired, oldest first, memory before CPU among those of one moment.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct HotQueue {
-    order: BTreeSet<HotKey>,
-    by_target: BTreeMap<Slot, Hot>,
-}
-
-/// A place in the queue.
-pub(crate) type HotKey = (Mono, bool, Slot);
-
-/// Targets by the time at which they are due.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DueQueue {
-    order: BTreeSet<(Mono, Slot)>,
-    by_target: BTreeMap<Slot, Mono>,
-}
-
-/// Somebody's request.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) by: Box<str>,
-    pub(crate) target: TargetId,
-    pub(crate) types: TypeSet,
-}
-
 /// All configs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Configs {
@@ -167,9 +124,7 @@ impl Config {
             facts,
             targets: BTreeSet::new(),
             pairs: BTreeMap::new(),
-            hot: HotQueue::default(),
-            requests: VecDeque::new(),
-            due: DueQueue::default(),
+            queues: Queues::default(),
             last_check: None,
             restore: Restore::Needed,
             active_since: None,
@@ -233,86 +188,6 @@ impl Pair {
             .map(|one| one.until)
             .filter(|until| *until > now)
             .min()
-    }
-}
-
-impl HotQueue {
-    pub(crate) fn get(&self, slot: Slot) -> Option<&Hot> {
-        self.by_target.get(&slot)
-    }
-
-    /// Adds a target, or renews what is known of it without moving it back in the queue.
-    pub(crate) fn put(&mut self, slot: Slot, hot: Hot) {
-        let since = self.remove(slot).map_or(hot.since, |before| before.since);
-        let hot = Hot { since, ..hot };
-        self.order.insert(key(&hot, slot));
-        self.by_target.insert(slot, hot);
-    }
-
-    pub(crate) fn remove(&mut self, slot: Slot) -> Option<Hot> {
-        let hot = self.by_target.remove(&slot)?;
-        self.order.remove(&key(&hot, slot));
-        Some(hot)
-    }
-
-    /// The first place after `cursor`.
-    pub(crate) fn after(&self, cursor: Option<HotKey>) -> Option<HotKey> {
-        match cursor {
-            None => self.order.first().copied(),
-            Some(cursor) => self
-                .order
-                .range((core::ops::Bound::Excluded(cursor), core::ops::Bound::Unbounded))
-                .next()
-                .copied(),
-        }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.order.is_empty()
-    }
-}
-
-fn key(hot: &Hot, slot: Slot) -> HotKey {
-    (hot.since, hot.resource != Resource::Memory, slot)
-}
-
-impl DueQueue {
-    pub(crate) fn get(&self, slot: Slot) -> Option<Mono> {
-        self.by_target.get(&slot).copied()
-    }
-
-    pub(crate) fn put(&mut self, slot: Slot, due: Mono) {
-        self.remove(slot);
-        self.order.insert((due, slot));
-        self.by_target.insert(slot, due);
-    }
-
-    pub(crate) fn remove(&mut self, slot: Slot) {
-        if let Some(due) = self.by_target.remove(&slot) {
-            self.order.remove(&(due, slot));
-        }
-    }
-
-    /// The first after `cursor` that is due at `now`.
-    pub(crate) fn due_after(&self, cursor: Option<(Mono, Slot)>, now: Mono) -> Option<(Mono, Slot)> {
-        let from = cursor.map_or(core::ops::Bound::Unbounded, core::ops::Bound::Excluded);
-        self.order
-            .range((from, core::ops::Bound::Included((now, Slot::MAX))))
-            .next()
-            .copied()
-    }
-
-    /// When the first one that is not due at `now` will be.
-    pub(crate) fn next(&self, now: Mono) -> Option<Mono> {
-        self.order.range((now.plus_millis(1), 0)..).next().map(|(due, _)| *due)
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 }
 

@@ -14,7 +14,8 @@ use crate::target::Resource;
 use crate::time::{Mono, Now};
 use crate::usage::{TargetUsage, UsageSample};
 use crate::world::World;
-use crate::world::configs::{Hot, Metrics, Place, floored_millis};
+use crate::world::configs::{Metrics, Place, floored_millis};
+use crate::world::queues::Hot;
 use crate::world::reading::{Level, Reading};
 use crate::world::targets::Slot;
 
@@ -286,7 +287,7 @@ impl World {
                 if matches!(reason, Reason::BelowThreshold | Reason::NoLimitOrRequest)
                     && let Some(config) = self.configs.get_mut(place)
                 {
-                    config.hot.remove(slot);
+                    config.queues.hot.remove(slot);
                 }
                 return;
             }
@@ -294,13 +295,13 @@ impl World {
         self.counters.violation(resource);
         let hold = self.hold(now, place, slot, Mode::Threshold, true);
         if let Some(reason) = hold
-            && !rules::is_wait(reason)
+            && rules::wait(reason).is_none()
         {
             self.counters.hold(reason);
             return;
         }
         if let Some(config) = self.configs.get_mut(place) {
-            config.hot.put(slot, hot(now.mono, reading, resource, level));
+            config.queues.hot.put(slot, hot(now.mono, reading, resource, level));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::reason::Reason;
 use crate::rules::{self, Mode};
 use crate::time::Now;
 use crate::world::World;
-use crate::world::configs::Request;
+use crate::world::queues::Request;
 use crate::world::targets::Slot;
 
 /// What is asked.
@@ -74,22 +74,19 @@ impl World {
             return;
         };
         if let Some(reason) = self.hold(now, place, slot, Mode::Requested, false)
-            && !rules::is_wait(reason)
+            && rules::wait(reason).is_none()
         {
             self.refuse(slot, reason, out);
             return;
         }
-        let waiting = self.configs.get(place).map_or(0, |config| config.requests.len());
+        let waiting = self.configs.get(place).map_or(0, |config| config.queues.requests.len());
         if waiting >= WAITING_MAX {
             self.refuse(slot, Reason::OperatorBusy, out);
             return;
         }
         if let Some(config) = self.configs.get_mut(place) {
-            config.requests.push_back(Request {
-                by: cut(&asked.by),
-                target: asked.target,
-                types: asked.types,
-            });
+            let by = cut(&asked.by);
+            config.queues.requests.push(slot, Request { by, types: asked.types });
         }
     }
 

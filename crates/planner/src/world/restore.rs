@@ -74,7 +74,7 @@ impl World {
         };
         config.restore = Restore::Done;
         config.active_since = Some(now.mono);
-        config.due.clear();
+        config.queues.due.clear();
         self.queue_all(now.mono, place);
     }
 

@@ -8,12 +8,13 @@ use crate::command::{CaptureJob, Command, Trigger};
 use crate::keys;
 use crate::profile_type::{ProfileType, TypeSet};
 use crate::reason::Reason;
-use crate::rules::{self, Facts, Mode, Sample};
+use crate::rules::{self, Facts, Mode, Sample, Wait};
 use crate::target::Resource;
 use crate::time::{Mono, Now};
 use crate::world::World;
 use crate::world::captures::Running;
-use crate::world::configs::{Config, Hot, Place, Restore, floored_millis};
+use crate::world::configs::{Config, Place, Restore, floored_millis};
+use crate::world::queues::{Hot, Spot};
 use crate::world::reading::threshold_permille;
 use crate::world::targets::{Slot, Target};
 
@@ -57,12 +58,7 @@ impl World {
                     self.retry(self.captures.start_frees_at(now.mono));
                     return;
                 }
-                let turn = match mode {
-                    Mode::Requested => self.serve_requested(now, place, out),
-                    Mode::Threshold => self.serve_hot(now, place, out),
-                    Mode::OnDemand => self.serve_due(now, place, out),
-                };
-                if matches!(turn, Turn::Nothing) {
+                if matches!(self.serve_queue(now, place, mode, out), Turn::Nothing) {
                     waiting.retain(|one| *one != place);
                 }
             }
@@ -86,176 +82,105 @@ impl World {
         self.retry_at = [self.retry_at, at].into_iter().flatten().min();
     }
 
-    fn serve_requested(&mut self, now: Now, place: Place, out: &mut Vec<Command>) -> Turn {
-        let mut position = 0;
-        while let Some(request) = self
+    /// Goes through one queue of a config until something starts.
+    fn serve_queue(&mut self, now: Now, place: Place, mode: Mode, out: &mut Vec<Command>) -> Turn {
+        let mut behind = None;
+        while let Some(spot) = self
             .configs
             .get(place)
-            .and_then(|config| config.requests.get(position))
-            .cloned()
+            .and_then(|config| config.queues.first(mode, now.mono, behind))
         {
-            let Some(slot) = self.targets.slot(request.target) else {
-                self.drop_request(place, position);
-                continue;
+            behind = Some(spot);
+            let hold = match self.outdated(now.mono, place, spot) {
+                Some(reason) => Some(reason),
+                None => self.hold(now, place, spot.slot(), mode, false),
             };
-            match self.hold(now, place, slot, Mode::Requested, false) {
-                None => {
-                    self.drop_request(place, position);
-                    let trigger = Trigger::Requested { by: request.by };
-                    let Some(types) = self.asked(place, request.types) else {
-                        continue;
-                    };
-                    return self.start(
-                        now,
-                        place,
-                        slot,
-                        Plan {
-                            trigger,
-                            types,
-                            first: None,
-                            container: None,
-                        },
-                        out,
-                    );
-                }
-                Some(Reason::ConfigBusy | Reason::OperatorBusy) => return Turn::Nothing,
-                Some(reason) if rules::is_wait(reason) => position += 1,
-                Some(reason) => {
-                    self.drop_request(place, position);
-                    self.refuse(slot, reason, out);
-                }
+            let Some(reason) = hold else {
+                return self.start(now, place, spot, out);
+            };
+            match rules::wait(reason) {
+                Some(Wait::OfTarget) => {}
+                Some(Wait::OfConfig) => return Turn::Nothing,
+                None => self.leave(now.mono, place, spot, reason, out),
             }
         }
         Turn::Nothing
     }
 
-    fn drop_request(&mut self, place: Place, position: usize) {
-        if let Some(config) = self.configs.get_mut(place) {
-            config.requests.remove(position);
-        }
+    /// Why what brought a target into its queue no longer counts.
+    fn outdated(&self, now: Mono, place: Place, spot: Spot) -> Option<Reason> {
+        let Spot::Hot((_, _, slot)) = spot else { return None };
+        let config = self.configs.get(place)?;
+        let confirmed = config.queues.hot.get(slot)?.confirmed;
+        let two_checks = floored_millis(config.acting()?.threshold?.check_interval_seconds) * 2;
+        (now.millis_since(confirmed) > CONFIRMED_MILLIS_MIN.max(two_checks)).then_some(Reason::SampleStale)
     }
 
-    fn serve_hot(&mut self, now: Now, place: Place, out: &mut Vec<Command>) -> Turn {
-        let mut cursor = None;
-        while let Some(key) = self.configs.get(place).and_then(|config| config.hot.after(cursor)) {
-            cursor = Some(key);
-            let slot = key.2;
-            let Some((hot, policy)) = self.configs.get(place).and_then(|config| {
-                let policy = config.acting()?;
-                Some((*config.hot.get(slot)?, (policy.threshold?, policy.types)))
-            }) else {
-                return Turn::Nothing;
-            };
-            let (threshold, types) = policy;
-            let two_checks = floored_millis(threshold.check_interval_seconds) * 2;
-            let expired = now.mono.millis_since(hot.confirmed) > CONFIRMED_MILLIS_MIN.max(two_checks);
-            let hold = if expired {
-                Some(Reason::SampleStale)
-            } else {
-                self.hold(now, place, slot, Mode::Threshold, false)
-            };
-            match hold {
-                None => {
-                    let container = self.container_name(slot, &hot);
-                    let trigger = Trigger::Threshold {
-                        resource: hot.resource,
-                        value_permille: u64::from(hot.permille),
-                        threshold_permille: u64::from(threshold_permille(&threshold, hot.resource)),
-                        basis: hot.basis,
-                        sampled_at: hot.sampled_at,
-                    };
-                    // Memory puts the heap first. CPU puts nothing first: its profile takes half a minute, in which the
-                    // target may die with everything else untaken.
-                    let first = (hot.resource == Resource::Memory).then_some(ProfileType::Heap);
-                    return self.start(
-                        now,
-                        place,
-                        slot,
-                        Plan {
-                            trigger,
-                            types,
-                            first,
-                            container,
-                        },
-                        out,
-                    );
-                }
-                Some(Reason::ConfigBusy | Reason::OperatorBusy) => return Turn::Nothing,
-                Some(reason) if rules::is_wait(reason) => {}
-                Some(reason) => {
-                    self.counters.hold(reason);
-                    if let Some(config) = self.configs.get_mut(place) {
-                        config.hot.remove(slot);
-                    }
-                }
-            }
-        }
-        Turn::Nothing
-    }
-
-    fn container_name(&self, slot: Slot, hot: &Hot) -> Option<Box<str>> {
-        self.targets
-            .get(slot)?
-            .shape
-            .containers
-            .get(usize::from(hot.container))
-            .map(|one| one.name.clone())
-    }
-
-    fn serve_due(&mut self, now: Now, place: Place, out: &mut Vec<Command>) -> Turn {
-        let mut cursor = None;
-        while let Some(key) = self
-            .configs
-            .get(place)
-            .and_then(|config| config.due.due_after(cursor, now.mono))
-        {
-            cursor = Some(key);
-            let slot = key.1;
-            match self.hold(now, place, slot, Mode::OnDemand, false) {
-                None => {
-                    let Some(types) = self.asked(place, TypeSet::EMPTY) else {
-                        return Turn::Nothing;
-                    };
-                    let plan = Plan {
-                        trigger: Trigger::OnDemand,
-                        types,
-                        first: None,
-                        container: None,
-                    };
-                    return self.start(now, place, slot, plan, out);
-                }
-                Some(Reason::ConfigBusy | Reason::OperatorBusy) => return Turn::Nothing,
-                Some(Reason::BackingOff) => self.put_off(now.mono, place, slot),
-                Some(reason) if rules::is_wait(reason) => {}
-                Some(reason) => {
-                    self.counters.hold(reason);
-                    if let Some(config) = self.configs.get_mut(place) {
-                        config.due.remove(slot);
-                    }
-                }
-            }
-        }
-        Turn::Nothing
-    }
-
-    /// A target that backs off is due when that ends.
-    fn put_off(&mut self, now: Mono, place: Place, slot: Slot) {
-        self.counters.hold(Reason::BackingOff);
-        let Some(id) = self.targets.get(slot).map(|target| target.id) else {
-            return;
-        };
+    /// Takes out of its queue what is held back and does not wait.
+    fn leave(&mut self, now: Mono, place: Place, spot: Spot, reason: Reason, out: &mut Vec<Command>) {
+        let slot = spot.slot();
         let Some(config) = self.configs.get_mut(place) else {
             return;
         };
-        if let Some(until) = config.pairs.get(&id).and_then(|pair| pair.back_off_until(now)) {
-            config.due.put(slot, until);
+        config.queues.remove(spot);
+        if let Spot::Request(_) = spot {
+            self.refuse(slot, reason, out);
+            return;
+        }
+        self.counters.hold(reason);
+        let pair = self.targets.get(slot).and_then(|target| config.pairs.get(&target.id));
+        // A target that backs off is due when that ends.
+        if let (Spot::Due(_), Reason::BackingOff) = (spot, reason)
+            && let Some(until) = pair.and_then(|pair| pair.back_off_until(now))
+        {
+            config.queues.due.put(slot, until);
         }
     }
 
-    /// What was asked for, or the config's own types.
-    fn asked(&self, place: Place, types: TypeSet) -> Option<TypeSet> {
-        let own = self.configs.get(place)?.acting()?.types;
-        Some(if types.is_empty() { own } else { types })
+    /// What is to be captured of whoever waits at a spot.
+    fn plan(&self, place: Place, spot: Spot) -> Option<Plan> {
+        let config = self.configs.get(place)?;
+        let policy = config.acting()?;
+        let plan = |trigger, types| Plan {
+            trigger,
+            types,
+            first: None,
+            container: None,
+        };
+        Some(match spot {
+            Spot::Request(key) => {
+                let request = config.queues.requests.get(key)?;
+                let types = if request.types.is_empty() {
+                    policy.types
+                } else {
+                    request.types
+                };
+                plan(Trigger::Requested { by: request.by.clone() }, types)
+            }
+            Spot::Hot((_, _, slot)) => {
+                let hot = config.queues.hot.get(slot)?;
+                let trigger = Trigger::Threshold {
+                    resource: hot.resource,
+                    value_permille: u64::from(hot.permille),
+                    threshold_permille: u64::from(threshold_permille(&policy.threshold?, hot.resource)),
+                    basis: hot.basis,
+                    sampled_at: hot.sampled_at,
+                };
+                Plan {
+                    // Memory puts the heap first. CPU puts nothing first: its profile takes half a minute, in which the
+                    // target may die with everything else untaken.
+                    first: (hot.resource == Resource::Memory).then_some(ProfileType::Heap),
+                    container: self.container_name(slot, hot),
+                    ..plan(trigger, policy.types)
+                }
+            }
+            Spot::Due(_) => plan(Trigger::OnDemand, policy.types),
+        })
+    }
+
+    fn container_name(&self, slot: Slot, hot: &Hot) -> Option<Box<str>> {
+        let containers = &self.targets.get(slot)?.shape.containers;
+        Some(containers.get(usize::from(hot.container))?.name.clone())
     }
 
     /// The first rule that holds a capture back. With `sample`, the target's last usage is judged, too.
@@ -296,7 +221,7 @@ impl World {
             sample: sample.then(|| self.sample(now, config, target)),
             cooling: config.is_cooling(pair, now),
             types: pair.map_or(asked, |one| one.types_left(asked, now.mono)),
-            due: mode != Mode::OnDemand || config.due.get(slot).is_some_and(|due| due <= now.mono),
+            due: mode != Mode::OnDemand || config.queues.due.get(slot).is_some_and(|due| due <= now.mono),
             target_busy: this_second || self.captures.has_target(target.id),
             config_running: config.running,
             node_running: self.captures.on_node(&target.node),
@@ -326,8 +251,10 @@ impl World {
     }
 
     /// Starts a capture that nothing holds back.
-    fn start(&mut self, now: Now, place: Place, slot: Slot, plan: Plan, out: &mut Vec<Command>) -> Turn {
-        let Some((id, job)) = self.job(now, place, slot, plan) else {
+    fn start(&mut self, now: Now, place: Place, spot: Spot, out: &mut Vec<Command>) -> Turn {
+        let slot = spot.slot();
+        let job = self.plan(place, spot).and_then(|plan| self.job(now, place, slot, plan));
+        let Some((id, job)) = job else {
             return Turn::Nothing;
         };
         let Some(target) = self.targets.get(slot) else {
@@ -358,13 +285,13 @@ impl World {
         match job.trigger {
             Trigger::Threshold { sampled_at, .. } => {
                 pair.sample_used = Some((sampled_at, now.mono));
-                config.hot.remove(slot);
+                config.queues.remove(spot);
             }
             Trigger::OnDemand => {
                 pair.on_demand_last = Some(now.mono);
                 self.count_missed(now.mono, place, slot);
             }
-            Trigger::Requested { .. } => {}
+            Trigger::Requested { .. } => config.queues.remove(spot),
         }
         out.push(Command::Capture(Box::new(job)));
         Turn::Started
@@ -378,11 +305,11 @@ impl World {
         let Some(interval) = config.on_demand_millis() else {
             return;
         };
-        if let Some(due) = config.due.get(slot) {
+        if let Some(due) = config.queues.due.get(slot) {
             let waited = now.millis_since(config.active_since.map_or(due, |since| since.max(due)));
             self.counters.missed_slots_total += waited / interval;
         }
-        config.due.put(slot, now.plus_millis(interval));
+        config.queues.due.put(slot, now.plus_millis(interval));
     }
 
     fn job(&self, now: Now, place: Place, slot: Slot, plan: Plan) -> Option<(crate::id::CaptureId, CaptureJob)> {
@@ -432,11 +359,5 @@ struct Plan {
 }
 
 fn has_waiting(config: &Config, mode: Mode, now: Mono) -> bool {
-    config.acting().is_some()
-        && config.restore == Restore::Done
-        && match mode {
-            Mode::Requested => !config.requests.is_empty(),
-            Mode::Threshold => !config.hot.is_empty(),
-            Mode::OnDemand => config.due.due_after(None, now).is_some(),
-        }
+    config.acting().is_some() && config.restore == Restore::Done && config.queues.first(mode, now, None).is_some()
 }
