@@ -27,9 +27,13 @@ mod harness;
 mod legacy;
 #[path = "oracle/purpose.rs"]
 mod purpose;
+#[path = "oracle/verdict.rs"]
+mod verdict;
 
 use corpus::{corpus, read};
+use damage::compare_many;
 use harness::{Oracle, Request, compare};
+use verdict::check_agrees;
 
 fn ours(request: &Request) -> Result<Vec<u8>, String> {
     let files: Vec<_> = request.sources.iter().map(|path| read(path)).collect();
@@ -113,6 +117,22 @@ fn every_profile_and_pair_gives_the_same_bytes() {
     let compared = compare(&oracle, &pairs, ours);
     assert!(compared >= 200, "only {compared} pairs were compared");
     println!("{} files, {compared} pairs and groups", valid.len());
+}
+
+/// The fuzzer asks the oracle too. Whatever it found, against whichever property, is a file that both may read.
+#[test]
+fn what_fuzzing_found_is_read_as_google_pprof_reads_it() {
+    let Some(oracle) = Oracle::build(".") else {
+        return eprintln!("no go: nothing compared");
+    };
+    let findings = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/findings");
+    let folders = fs::read_dir(findings).unwrap().map(|entry| entry.unwrap().path());
+    let paths = folders
+        .filter(|path| path.is_dir())
+        .flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    let found: Vec<_> = paths.map(|path| read(&path)).collect();
+    let mut files = found.iter();
+    compare_many(&oracle, found.len(), || files.next().unwrap().clone(), check_agrees);
 }
 
 fn types(path: &Path) -> Option<String> {

@@ -14,6 +14,7 @@ use testkit::soak;
 use zlib_rs::crc32::crc32;
 
 mod bodies;
+mod cuts;
 
 use bodies::*;
 
@@ -129,41 +130,6 @@ fn names_are_found_at_both_ends_of_a_long_table_and_where_they_were_announced() 
         exceeded(check(&too_late)).0,
         "bytes in the name of a sample type, or strings before it"
     );
-}
-
-#[test]
-fn failure_16_a_broken_tunnel_is_no_shorter_profile() {
-    for name in SERVED {
-        let body = data(name);
-        for end in 0..body.len() {
-            let error = check(&body[..end]).expect_err(name);
-            assert!(
-                matches!(error, CheckError::Empty | CheckError::Truncated { .. }),
-                "{name} at {end}: {error:?}"
-            );
-            assert!(error.is_transient());
-        }
-    }
-}
-
-#[test]
-fn a_plain_profile_can_be_cut_only_between_its_fields() {
-    for name in SERVED {
-        let body = gunzip(&data(name));
-        let whole = check(&body).unwrap();
-        for end in 0..body.len() {
-            // A prefix that ends between fields, with every string that it names, is itself a profile.
-            if let Ok(summary) = check(&body[..end]) {
-                assert_eq!(summary.samples, whole.samples, "{name} at {end}");
-                assert_eq!(summary.totals, whole.totals, "{name} at {end}");
-            }
-        }
-    }
-    let fields = small();
-    let ends: Vec<_> = (1..=fields.len()).map(|count| fields[..count].concat().len()).collect();
-    let body = fields.concat();
-    let passing: Vec<_> = (0..=body.len()).filter(|end| check(&body[..*end]).is_ok()).collect();
-    assert_eq!(passing, ends[10..]);
 }
 
 #[test]

@@ -5,14 +5,14 @@
 
 use std::fs;
 
-use profile::check::{CheckError, Checker, Summary};
 use profile::parse::{Format, ParseError, Parsed, parse};
 use profile::{Limits, unpack};
 use testkit::soak;
 
 use crate::corpus::{corpus, read};
 use crate::harness::Oracle;
-use crate::purpose::{fields, is_on_purpose};
+use crate::purpose::fields;
+use crate::verdict::{check_agrees, compare_one};
 
 /// Damaged files of each kind in a run of all tests: as many as take some seconds.
 const PROFILES: usize = 3_000;
@@ -142,7 +142,8 @@ pub(crate) fn compare_many(
         for operation in ["each-write", "each-compact"] {
             for (file, theirs) in files.iter().zip(oracle.each(operation, &files)) {
                 let parsed = parse(file, &Limits::DEFAULT);
-                let compared = compare_one(operation, file, &theirs, &parsed).and_then(|is_valid| {
+                let theirs = theirs.as_ref().map(Vec::as_slice).map_err(String::as_str);
+                let compared = compare_one(operation, file, theirs, parsed.as_ref()).and_then(|is_valid| {
                     valid += usize::from(is_valid);
                     also(file, &parsed)
                 });
@@ -155,83 +156,6 @@ pub(crate) fn compare_many(
         }
     }
     valid
-}
-
-/// Whether both read it; errs when they do not agree.
-fn compare_one(
-    operation: &str,
-    file: &[u8],
-    theirs: &Result<Vec<u8>, String>,
-    ours: &Result<Parsed<'_>, ParseError>,
-) -> Result<bool, String> {
-    let theirs = theirs.as_ref().map(Vec::as_slice).map_err(String::as_str);
-    if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
-        let profile = &ours.profile;
-        let bytes = if operation == "each-write" {
-            profile.encode()
-        } else {
-            profile.compact().unwrap().encode()
-        };
-        if theirs == bytes {
-            return Ok(true);
-        }
-    }
-    if is_on_purpose(file, theirs, ours.as_ref()) {
-        return Ok(false);
-    }
-    let theirs = theirs.map(<[u8]>::len);
-    let ours = ours.as_ref().map(|ours| ours.format);
-    Err(format!("google/pprof {theirs:?}, ours {ours:?}"))
-}
-
-fn checked(file: &[u8]) -> Result<Summary, CheckError> {
-    let mut checker = Checker::new(Limits::DEFAULT);
-    checker.feed(file)?;
-    checker.finish()
-}
-
-/// Errs when the streaming check and the decoder differ in more than is said of the check.
-fn check_agrees(file: &[u8], parsed: &Result<Parsed<'_>, ParseError>) -> Result<(), String> {
-    // What needs all ids at once.
-    const IDS: [&str; 6] = [
-        "two mappings have the same id",
-        "two functions have the same id",
-        "two locations have the same id",
-        "a sample has a location that is not there",
-        "a line has a function that is not there",
-        "there are samples but no sample types",
-    ];
-    let checked = checked(file);
-    let agrees = match (&checked, parsed) {
-        (Ok(summary), Ok(parsed)) => {
-            let profile = &parsed.profile;
-            let counts = [
-                (summary.samples, profile.sample_count()),
-                (summary.mappings, profile.mappings().len()),
-                (summary.locations, profile.locations().len()),
-                (summary.functions, profile.functions().len()),
-                (summary.strings, profile.strings().len()),
-            ];
-            parsed.format == Format::Proto
-                && summary.totals == profile.totals()
-                && counts
-                    .iter()
-                    .all(|(check, decode)| usize::try_from(*check) == Ok(*decode))
-        }
-        (Err(CheckError::NoSampleTypes), Ok(_)) => true,
-        // Damage made a long string the name of a sample type.
-        (Err(CheckError::Limit(limit)), Ok(_)) => limit.name.starts_with("bytes in the name of a sample type"),
-        (Err(_), Ok(parsed)) => parsed.format != Format::Proto,
-        (Ok(_), Err(ParseError::Check(CheckError::Malformed { what, .. }))) => IDS.contains(what),
-        (Ok(_), Err(_)) => false,
-        (Err(_), Err(_)) => true,
-    };
-    if agrees {
-        Ok(())
-    } else {
-        let parsed = parsed.as_ref().map(|parsed| parsed.format);
-        Err(format!("the check {checked:?}, the decoder {parsed:?}"))
-    }
 }
 
 /// Unpacked profiles of profile.proto that are small enough to damage.
@@ -292,4 +216,31 @@ fn damaged_profiles_get_the_same_verdict_and_bytes() {
     let valid = compare_damaged(&oracle, &mut dice, count(PROFILES));
     assert!(valid >= PROFILES / 10, "only {valid} damaged profiles were still valid");
     compare_damaged_gzip(&oracle, &mut dice, count(PROFILES / 3));
+}
+
+/// Bytes of the largest profile that is cut at each byte; a soak cuts all that are damaged.
+const CUT_BYTES_MAX: usize = 1 << 10;
+
+/// From one cut of a packed profile to the next: nearly all of them say the same.
+const PACKED_CUT_STEP: usize = 5;
+
+#[test]
+fn cut_profiles_get_the_same_verdict_and_bytes() {
+    let Some(oracle) = Oracle::build(".") else {
+        return eprintln!("no go: nothing compared");
+    };
+    let mut small = seeds();
+    small.retain(|seed| soak::is_on() || seed.len() <= CUT_BYTES_MAX);
+    assert!(small.len() >= 5, "only {} small profiles", small.len());
+    let cuts = |files: &[Vec<u8>], step| {
+        let cuts = files
+            .iter()
+            .flat_map(|file| (0..file.len()).step_by(step).map(|end| file[..end].to_vec()));
+        cuts.collect::<Vec<_>>()
+    };
+    let packed: Vec<_> = small.iter().map(|seed| profile::gzip(seed)).collect();
+    for cuts in [cuts(&small, 1), cuts(&packed, soak::step(PACKED_CUT_STEP))] {
+        let mut files = cuts.iter();
+        compare_many(&oracle, cuts.len(), || files.next().unwrap().clone(), check_agrees);
+    }
 }

@@ -7,13 +7,18 @@
 // An operation "each-…" reads one file of many profiles, each after its length in four bytes (little end first), and
 // writes one of as many answers: a length and the profile, or the length 0xffffffff, then the length of an error and
 // the error.
+//
+// With the argument "serve" it reads such profiles from its standard input instead, and answers each at once, with what
+// "write" and "compact" make of it: for a fuzzer, which has one profile at a time.
 package main
 
 import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"strings"
@@ -73,6 +78,17 @@ func one(operation string, data []byte) (written []byte, err error) {
 	return out.Bytes(), err
 }
 
+// appendOne appends the answer to one profile of many.
+func appendOne(out []byte, operation string, data []byte) []byte {
+	written, err := one(operation, data)
+	if err != nil {
+		out = binary.LittleEndian.AppendUint32(out, math.MaxUint32)
+		written = []byte(err.Error())
+	}
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(written)))
+	return append(out, written...)
+}
+
 func each(operation, from, to string) error {
 	data, err := os.ReadFile(from)
 	if err != nil {
@@ -81,16 +97,33 @@ func each(operation, from, to string) error {
 	var out []byte
 	for len(data) > 0 {
 		end := 4 + int(binary.LittleEndian.Uint32(data))
-		written, err := one(operation, data[4:end:end])
-		if err != nil {
-			out = binary.LittleEndian.AppendUint32(out, math.MaxUint32)
-			written = []byte(err.Error())
-		}
-		out = binary.LittleEndian.AppendUint32(out, uint32(len(written)))
-		out = append(out, written...)
+		out = appendOne(out, operation, data[4:end:end])
 		data = data[end:]
 	}
 	return os.WriteFile(to, out, 0o600)
+}
+
+func serve(requests io.Reader, answers io.Writer) error {
+	var length [4]byte
+	for {
+		if _, err := io.ReadFull(requests, length[:]); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		data := make([]byte, binary.LittleEndian.Uint32(length[:]))
+		if _, err := io.ReadFull(requests, data); err != nil {
+			return err
+		}
+		var out []byte
+		for _, operation := range []string{"write", "compact"} {
+			// The library may keep and change what it reads.
+			out = appendOne(out, operation, bytes.Clone(data))
+		}
+		if _, err := answers.Write(out); err != nil {
+			return err
+		}
+	}
 }
 
 func answer(line string) error {
@@ -121,6 +154,13 @@ func answer(line string) error {
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == "serve" {
+		if err := serve(bufio.NewReader(os.Stdin), os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	requests := bufio.NewScanner(os.Stdin)
 	for requests.Scan() {
 		if err := answer(requests.Text()); err != nil {
