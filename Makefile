@@ -36,7 +36,9 @@ vet: ## Lints, licences, bans, generated files, architecture
 
 .PHONY: build
 build: ## Build the operator and the kubectl plugin
-	cargo build --release --package profiling-operator --package profiling-cli
+	cargo build --release --package profiling-operator
+# By itself: built together, the operator would get what the plugin's features link.
+	cargo build --release --package profiling-cli
 
 .PHONY: run
 run: ## Run the operator against the cluster of your kubeconfig

@@ -93,6 +93,9 @@ const PLANNER_MAY_USE: [&str; 3] = ["hashbrown", "jiff", "sha2"];
 /// One TLS provider everywhere.
 const NOWHERE: [&str; 5] = ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"];
 
+/// C that only the command line may have, where nobody but its user hands it bytes.
+const COMMAND_LINE_ONLY: (&str, &str) = ("libdeflater", "profiling-cli");
+
 #[test]
 fn every_crate_keeps_to_its_place() {
     let packages = workspace_packages();
@@ -106,7 +109,9 @@ fn every_crate_keeps_to_its_place() {
             if is_ours && !rule.ours.contains(&below.as_str()) {
                 broken.push(format!("{} uses {below} of ours", rule.package));
             }
-            if rule.banned.contains(&below.as_str()) || NOWHERE.contains(&below.as_str()) {
+            let (c, may_have_c) = COMMAND_LINE_ONLY;
+            let is_banned = rule.banned.contains(&below.as_str()) || NOWHERE.contains(&below.as_str());
+            if is_banned || (below == c && rule.package != may_have_c) {
                 broken.push(format!("{} is linked with {below}", rule.package));
             }
         }

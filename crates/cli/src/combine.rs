@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use profile::Profile;
 use profile::merge::Merger;
-use profile::{Profile, gzip};
 
 use crate::args::{DiffArgs, MergeArgs};
 use crate::files;
@@ -22,7 +22,7 @@ fn merged(paths: &[PathBuf]) -> Result<Profile<'static>> {
 
 fn write(profile: &Profile<'_>, raw: bool, out: Option<&Path>) -> Result<bool> {
     let bytes = profile.encode();
-    files::write(out, &if raw { bytes } else { gzip(&bytes) })?;
+    files::write(out, &if raw { bytes } else { files::gzip(&bytes) })?;
     Ok(true)
 }
 

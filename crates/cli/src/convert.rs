@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use profile::import::Format;
 use profile::view::View;
 use profile::view::stacks::Stacks;
-use profile::{Limits, Profile, gzip, unpack};
+use profile::{Limits, Profile, unpack};
 
 use crate::args::{ConvertArgs, From, To};
 use crate::files;
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
     };
     let (_, profile) = files::parse(&unpacked, format).with_context(shown)?;
     let written = match args.to {
-        To::Pprof => gzip(&profile.encode()),
+        To::Pprof => files::gzip(&profile.encode()),
         To::Raw => profile.encode(),
         To::Folded => folded(&profile, args.sample_type.as_deref())?.into_bytes(),
         To::Speedscope => show::sheets(&args.file, args.sample_type.as_deref(), &profile)?.into_bytes(),

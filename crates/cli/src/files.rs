@@ -10,6 +10,12 @@ use profile::import::{self, Format};
 use profile::parse::{self, ParseError};
 use profile::{Limits, Profile, unpack};
 
+// The one is C and takes two fifths less; both are as small as what Go writes.
+#[cfg(not(feature = "libdeflate"))]
+pub(crate) use profile::gzip;
+#[cfg(feature = "libdeflate")]
+pub(crate) use profile::libdeflate::gzip;
+
 /// Files that one folder may hold. A hundred thousand are a year of one service's profiles, one every five minutes.
 const FOLDER_FILES_MAX: usize = 100_000;
 

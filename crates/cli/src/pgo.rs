@@ -4,9 +4,9 @@ use std::io::{Write as _, stderr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use profile::Profile;
 use profile::merge::Merger;
 use profile::view::units;
-use profile::{Profile, gzip};
 
 use crate::args::PgoArgs;
 use crate::files;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &PgoArgs) -> Result<bool> {
     if profile.sample_count() > 0 && profile.functions().iter().all(|function| function.start_line == 0) {
         bail!("the profiles have no start lines of functions, which `go build -pgo` needs: Go writes them since 1.20");
     }
-    files::write(Some(&args.out), &gzip(&profile.encode()))?;
+    files::write(Some(&args.out), &files::gzip(&profile.encode()))?;
     tell(&summary(&profile, merged, &args.out));
     Ok(true)
 }

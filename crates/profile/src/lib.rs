@@ -19,6 +19,8 @@ pub mod filter;
 mod gunzip;
 pub mod import;
 mod legacy;
+#[cfg(feature = "libdeflate")]
+pub mod libdeflate;
 mod limits;
 pub mod merge;
 pub mod model;
