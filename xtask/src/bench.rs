@@ -103,7 +103,7 @@ fn planner() -> Result<()> {
 
 fn profile() -> Result<()> {
     say("== profile: CPU time of google/pprof to ours, memory of merges (needs Go)");
-    example("profiling-profile", "ratios", &[])?;
+    example_with("profiling-profile", &["--features", "libdeflate"], "ratios", &[])?;
     say("== profile: what a bomb costs the streaming check");
     for bomb in bombs()?.lines() {
         example("profiling-profile", "check_bombs", &[bomb])?;
@@ -219,18 +219,15 @@ fn bombs() -> Result<String> {
 }
 
 fn example(package: &str, name: &str, arguments: &[&str]) -> Result<()> {
+    example_with(package, &[], name, arguments)
+}
+
+fn example_with(package: &str, features: &[&str], name: &str, arguments: &[&str]) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            package,
-            "--example",
-            name,
-            "--",
-        ])
+        .args(["run", "--quiet", "--release", "--package", package])
+        .args(features)
+        .args(["--example", name, "--"])
         .args(arguments);
     shown(&mut cargo)
 }

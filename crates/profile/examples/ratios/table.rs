@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use crate::ours::{Case, LIMIT_GOAL, OPERATIONS};
+use crate::ours::{Case, LIMIT_GOAL, Operation};
 
 /// One operation on one file.
 pub(crate) struct Cell {
@@ -12,6 +12,15 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
+    /// Before the first round: every time is shorter.
+    pub(crate) const UNMEASURED: Self = Self {
+        ours_nanos: u64::MAX,
+        theirs_nanos: u64::MAX,
+        limit_nanos: u64::MAX,
+        ours_bytes: 0,
+        theirs_bytes: 0,
+    };
+
     fn ratio(&self) -> f64 {
         self.theirs_nanos as f64 / self.ours_nanos as f64
     }
@@ -25,43 +34,43 @@ impl Cell {
     }
 }
 
-/// All operations on one file.
-pub(crate) struct Row {
+/// All operations on one file; `None` where one says nothing of it.
+pub(crate) struct Row<'c> {
+    pub(crate) case: &'c Case,
+    pub(crate) cells: Vec<Option<Cell>>,
     name: String,
-    bytes: usize,
-    samples: usize,
-    cells: Vec<Option<Cell>>,
 }
 
-impl Row {
-    pub(crate) fn new(case: &Case, cells: Vec<Option<Cell>>) -> Self {
+impl<'c> Row<'c> {
+    pub(crate) fn new(case: &'c Case, operations: usize) -> Self {
         let name = case.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Self {
+            case,
+            cells: (0..operations).map(|_| None).collect(),
             // Names in collections begin with the folders that they come from.
             name: name.rsplit("__").next().unwrap_or_default().to_owned(),
-            bytes: case.packed.len(),
-            samples: case.samples,
-            cells,
         }
     }
 }
 
 /// The ratio for each file and operation, and what ours took.
-pub(crate) fn print(title: &str, rows: &[Row]) {
-    figures(&format!("ratio, {title}"), rows, |cell| format!("{:.1}x", cell.ratio()));
-    figures(&format!("ours in µs, {title}"), rows, |cell| {
+pub(crate) fn print(title: &str, operations: &[&Operation], rows: &[Row<'_>]) {
+    figures(&format!("ratio, {title}"), operations, rows, |cell| {
+        format!("{:.1}x", cell.ratio())
+    });
+    figures(&format!("ours in µs, {title}"), operations, rows, |cell| {
         format!("{:.1}", cell.ours_nanos as f64 / 1e3)
     });
 }
 
-fn figures(title: &str, rows: &[Row], figure: impl Fn(&Cell) -> String) {
+fn figures(title: &str, operations: &[&Operation], rows: &[Row<'_>], figure: impl Fn(&Cell) -> String) {
     print!("{title:<36} {:>8} {:>8}", "bytes", "samples");
-    for operation in OPERATIONS {
+    for operation in operations {
         print!(" {:>9}", operation.name);
     }
     println!();
     for row in rows {
-        print!("{:<36} {:>8} {:>8}", row.name, row.bytes, row.samples);
+        print!("{:<36} {:>8} {:>8}", row.name, row.case.packed.len(), row.case.samples);
         for cell in &row.cells {
             print!(" {:>9}", cell.as_ref().map_or("-".to_owned(), &figure));
         }
@@ -70,35 +79,52 @@ fn figures(title: &str, rows: &[Row], figure: impl Fn(&Cell) -> String) {
     println!();
 }
 
-/// The median over the files, the extremes, and what was wanted.
-pub(crate) fn print_goals(rows: &[Row]) {
+/// The median over the files, the extremes, what was wanted, and which file is the worst.
+pub(crate) fn print_goals(operations: &[&Operation], rows: &[Row<'_>]) {
     println!(
-        "{:<28} {:>8} {:>8} {:>8} {:>8}",
+        "{:<28} {:>8} {:>8} {:>8} {:>8}        worst",
         "ratio to google/pprof", "least", "median", "most", "goal"
     );
-    for (index, operation) in OPERATIONS.iter().enumerate() {
-        let cells = || {
-            rows.iter()
-                .filter_map(|row| row.cells.get(index).and_then(Option::as_ref))
-        };
-        let line = |name: &str, figures: Vec<f64>, goal: f64, at_least: bool| {
-            let (least, median, most) = spread(figures);
-            let met = if at_least { median >= goal } else { median <= goal };
-            let sign = if at_least { "≥" } else { "≤" };
+    for (index, operation) in operations.iter().enumerate() {
+        let line = |name: &str, figure: fn(&Cell) -> f64, goal: f64, at_least: bool| {
+            let cell_of = |row: &Row<'_>| row.cells.get(index).and_then(Option::as_ref).map(figure);
+            let mut of_files: Vec<_> = rows.iter().filter_map(|row| Some((cell_of(row)?, &row.name))).collect();
+            of_files.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let (Some(least), Some(median), Some(most)) =
+                (of_files.first(), of_files.get(of_files.len() / 2), of_files.last())
+            else {
+                return;
+            };
+            let (met, sign, worst) = if at_least {
+                (median.0 >= goal, "≥", least.1)
+            } else {
+                (median.0 <= goal, "≤", most.1)
+            };
             println!(
-                "{name:<28} {least:>8.2} {median:>8.2} {most:>8.2} {:>8} {}",
+                "{name:<28} {:>8.2} {:>8.2} {:>8.2} {:>8} {:<6} {worst}",
+                least.0,
+                median.0,
+                most.0,
                 format!("{sign}{goal}"),
                 verdict(met)
             );
         };
-        line(operation.name, cells().map(Cell::ratio).collect(), operation.goal, true);
+        line(operation.name, Cell::ratio, operation.goal, true);
         if let Some(bytes_max) = operation.bytes_max {
-            let name = format!("{}: bytes to theirs", operation.name);
-            line(&name, cells().map(Cell::bytes).collect(), bytes_max, false);
+            line(
+                &format!("{}: bytes to theirs", operation.name),
+                Cell::bytes,
+                bytes_max,
+                false,
+            );
         }
         if operation.limit.is_some() {
-            let name = format!("{}: times the limit", operation.name);
-            line(&name, cells().map(Cell::to_limit).collect(), LIMIT_GOAL, false);
+            line(
+                &format!("{}: times the limit", operation.name),
+                Cell::to_limit,
+                LIMIT_GOAL,
+                false,
+            );
         }
     }
     println!();
@@ -106,10 +132,4 @@ pub(crate) fn print_goals(rows: &[Row]) {
 
 pub(crate) fn verdict(met: bool) -> &'static str {
     if met { "met" } else { "MISSED" }
-}
-
-fn spread(mut figures: Vec<f64>) -> (f64, f64, f64) {
-    figures.sort_by(f64::total_cmp);
-    let at = |index: usize| figures.get(index).copied().unwrap_or(f64::NAN);
-    (at(0), at(figures.len() / 2), at(figures.len().saturating_sub(1)))
 }

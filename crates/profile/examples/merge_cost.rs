@@ -1,0 +1,46 @@
+//! What does merging many profiles cost? Merges the files that a list names, one path a line, writes the result, and prints
+//! nanoseconds of CPU time and the peak of memory in bytes.
+//!
+//! `cargo run --release --example merge_cost -- LIST OUT`. The memory is that of the command line, so the allocator is, too.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "printing is what this program is for, and what cannot be measured ends it"
+)]
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+
+use profile::merge::Merger;
+use profile::{Limits, Profile, unpack};
+use rustix::time::{ClockId, clock_gettime};
+
+fn read(path: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [list, out] = arguments.as_slice() else {
+        return println!("usage: merge_cost LIST OUT");
+    };
+    let list = String::from_utf8(read(list)).unwrap();
+    let mut merger = Merger::new();
+    for path in list.lines() {
+        let packed = read(path);
+        let raw = unpack(&packed, &Limits::DEFAULT).unwrap();
+        merger.add(&Profile::decode(&raw, &Limits::DEFAULT).unwrap()).unwrap();
+    }
+    if let Ok(merged) = merger.finish() {
+        File::create(out).unwrap().write_all(&merged.encode()).unwrap();
+    }
+    // All of it, the start of the process included.
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    let nanos = spent.tv_sec * 1_000_000_000 + spent.tv_nsec;
+    let status = String::from_utf8(read("/proc/self/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("{nanos} {}", kibibytes << 10);
+}
