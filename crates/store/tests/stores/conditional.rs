@@ -3,7 +3,7 @@
 use planner::Reason;
 use store::StoreError;
 
-use crate::jobs::{Spooled, job};
+use crate::jobs::{Spooled, job, put};
 use crate::server::{BUCKET, KEY, SECRET, Server, policy, read, settings, stores};
 
 const FIRST: &str = "profiles/2026-11-23/cart/20261123-100005-heap.pprof";
@@ -13,10 +13,7 @@ async fn a_profile_lies_under_the_seeds_key() {
     let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let spooled = Spooled::of_size(100_000);
-    let stored = store
-        .put_profile(&job(1, policy(&server.address)), spooled.body())
-        .await
-        .unwrap();
+    let stored = put(&store, 1, policy(&server.address), &spooled).await.unwrap();
     assert_eq!(
         (stored.key.as_str(), stored.bytes, stored.sha256),
         (FIRST, spooled.bytes, spooled.sha256)
@@ -34,14 +31,8 @@ async fn failure_19_two_replicas_in_one_second_are_two_objects() {
     let server = Server::start().unwrap();
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let (one, other) = (Spooled::new(b"one"), Spooled::new(b"other"));
-    let first = store
-        .put_profile(&job(1, policy(&server.address)), one.body())
-        .await
-        .unwrap();
-    let second = store
-        .put_profile(&job(2, policy(&server.address)), other.body())
-        .await
-        .unwrap();
+    let first = put(&store, 1, policy(&server.address), &one).await.unwrap();
+    let second = put(&store, 2, policy(&server.address), &other).await.unwrap();
     assert_eq!(first.key, FIRST);
     assert_eq!(
         second.key,
@@ -194,10 +185,7 @@ async fn wrong_keys_are_denied_and_a_missing_bucket_is_named_at_once() {
     wrong.environment =
         store::Environment::from_pairs([("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", "something else")]);
     let store = store::Stores::new(wrong).open(&policy(&server.address)).unwrap();
-    let error = store
-        .put_profile(&job(1, policy(&server.address)), spooled.body())
-        .await
-        .unwrap_err();
+    let error = put(&store, 1, policy(&server.address), &spooled).await.unwrap_err();
     assert_eq!(
         (error.reason(), error.is_retryable()),
         (Reason::StorageDenied, false),

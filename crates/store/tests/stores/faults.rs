@@ -6,7 +6,7 @@ use planner::Reason;
 use store::{StoreError, StoreSettings, Stores};
 use testkit::soak;
 
-use crate::jobs::{Spooled, job};
+use crate::jobs::{Spooled, job, put};
 use crate::proxy::{Fault, Proxy};
 use crate::scripted::{Scripted, answer, error};
 use crate::server::{Server, policy, read, settings, stores};
@@ -27,10 +27,7 @@ async fn a_lost_answer_is_settled_by_looking() {
     let proxy = Proxy::before(&server.address, [Fault::LoseAnswer]).await;
     let store = stores(&proxy.address).open(&policy(&proxy.address)).unwrap();
     let spooled = Spooled::of_size(200_000);
-    let stored = store
-        .put_profile(&job(1, policy(&proxy.address)), spooled.body())
-        .await
-        .unwrap();
+    let stored = put(&store, 1, policy(&proxy.address), &spooled).await.unwrap();
     assert_eq!(
         (stored.key.as_str(), stored.bytes, stored.sha256),
         (FIRST, spooled.bytes, spooled.sha256)
@@ -94,8 +91,7 @@ async fn a_silent_store_costs_its_deadline_and_no_more() {
         ..two_attempts(&proxy.address)
     };
     let store = Stores::new(settings).open(&policy(&proxy.address)).unwrap();
-    let error = store
-        .put_profile(&job(1, policy(&proxy.address)), Spooled::of_size(500_000).body())
+    let error = put(&store, 1, policy(&proxy.address), &Spooled::of_size(500_000))
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::TimedOut { .. }), "{error}");
@@ -115,10 +111,7 @@ async fn nobody_listening_is_tried_again_and_reported() {
         .unwrap()
         .to_string();
     let store = Stores::new(two_attempts(&address)).open(&policy(&address)).unwrap();
-    let error = store
-        .put_profile(&job(1, policy(&address)), Spooled::new(b"x").body())
-        .await
-        .unwrap_err();
+    let error = put(&store, 1, policy(&address), &Spooled::new(b"x")).await.unwrap_err();
     assert!(matches!(error, StoreError::NoAnswer { .. }), "{error}");
     assert_eq!(error.reason(), Reason::StorageUnavailable);
     assert_eq!(store.probe().await.unwrap_err().reason(), Reason::StorageUnavailable);
@@ -136,10 +129,7 @@ async fn failure_22_a_store_that_is_busy_is_asked_again() {
     .await;
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
     let spooled = Spooled::of_size(50_000);
-    store
-        .put_profile(&job(1, policy(&server.address)), spooled.body())
-        .await
-        .unwrap();
+    put(&store, 1, policy(&server.address), &spooled).await.unwrap();
     assert_eq!(server.methods(), ["PUT"; 5]);
     let whole = read(spooled.file.path().to_owned());
     assert!(
@@ -162,8 +152,7 @@ async fn failure_23_a_conflict_is_settled_by_looking_and_ends() {
     let store = Stores::new(two_attempts(&server.address))
         .open(&policy(&server.address))
         .unwrap();
-    let failed = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let failed = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap_err();
     assert!(matches!(failed, StoreError::Status { status: 409, .. }), "{failed}");
@@ -183,8 +172,7 @@ async fn without_the_right_to_look_a_conflict_goes_to_the_name_of_its_own() {
     })
     .await;
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
-    let stored = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let stored = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap();
     assert!(
@@ -201,8 +189,7 @@ async fn a_200_with_an_error_in_it_is_an_error() {
     let store = Stores::new(two_attempts(&server.address))
         .open(&policy(&server.address))
         .unwrap();
-    let failed = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let failed = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap_err();
     assert!(
@@ -241,8 +228,7 @@ async fn failure_14_redirects_are_never_followed() {
     );
     let server = Scripted::start(move |_, _| answer("307 Temporary Redirect", &target, "")).await;
     let store = stores(&server.address).open(&policy(&server.address)).unwrap();
-    let failed = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let failed = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap_err();
     assert_eq!(
@@ -267,8 +253,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     let store = Stores::new(two_attempts(&server.address))
         .open(&policy(&server.address))
         .unwrap();
-    let failed = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let failed = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap_err();
     assert!(failed.to_string().contains("too large"), "{failed}");

@@ -6,7 +6,7 @@ use planner::{Reason, StorePolicy};
 use store::{StoreError, StoreSettings, Stores};
 use tempfile::TempDir;
 
-use crate::jobs::{Spooled, job};
+use crate::jobs::{Spooled, job, put};
 use crate::server::{objects_in, read};
 
 fn stores(root: &Path) -> Stores {
@@ -35,10 +35,7 @@ async fn a_bucket_is_a_folder_and_no_bucket_the_root() {
     let spooled = Spooled::of_size(200_000);
     for bucket in ["bucket", ""] {
         let store = stores.open(&policy(bucket)).unwrap();
-        let stored = store
-            .put_profile(&job(1, policy(bucket)), spooled.body())
-            .await
-            .unwrap();
+        let stored = put(&store, 1, policy(bucket), &spooled).await.unwrap();
         assert_eq!(
             (stored.key.as_str(), stored.bytes, stored.sha256),
             (FIRST, spooled.bytes, spooled.sha256)
@@ -57,33 +54,18 @@ async fn failure_19_in_a_folder_nothing_is_overwritten() {
     let root = TempDir::new().unwrap();
     let store = stores(root.path()).open(&policy("")).unwrap();
     let (one, other) = (Spooled::new(b"one"), Spooled::new(b"other"));
-    assert_eq!(
-        store.put_profile(&job(1, policy("")), one.body()).await.unwrap().key,
-        FIRST
-    );
-    assert_eq!(
-        store.put_profile(&job(2, policy("")), other.body()).await.unwrap().key,
-        SECOND
-    );
+    assert_eq!(put(&store, 1, policy(""), &one).await.unwrap().key, FIRST);
+    assert_eq!(put(&store, 2, policy(""), &other).await.unwrap().key, SECOND);
     // Retries are harmless under either name.
-    assert_eq!(
-        store.put_profile(&job(1, policy("")), one.body()).await.unwrap().key,
-        FIRST
-    );
-    assert_eq!(
-        store.put_profile(&job(2, policy("")), other.body()).await.unwrap().key,
-        SECOND
-    );
+    assert_eq!(put(&store, 1, policy(""), &one).await.unwrap().key, FIRST);
+    assert_eq!(put(&store, 2, policy(""), &other).await.unwrap().key, SECOND);
     assert_eq!(
         objects_in(root.path()).unwrap(),
         [SECOND, FIRST],
         "and nothing temporary is left"
     );
     assert_eq!(read(root.path().join(FIRST)), b"one");
-    let error = store
-        .put_profile(&job(2, policy("")), Spooled::new(b"third").body())
-        .await
-        .unwrap_err();
+    let error = put(&store, 2, policy(""), &Spooled::new(b"third")).await.unwrap_err();
     assert_eq!(error.reason(), Reason::KeyConflict);
 }
 
@@ -155,9 +137,6 @@ async fn a_folder_that_cannot_be_made_is_unavailable() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let store = stores(file.path()).open(&policy("bucket")).unwrap();
     assert_eq!(store.probe().await.unwrap_err().reason(), Reason::StorageUnavailable);
-    let error = store
-        .put_profile(&job(1, policy("bucket")), Spooled::new(b"x").body())
-        .await
-        .unwrap_err();
+    let error = put(&store, 1, policy("bucket"), &Spooled::new(b"x")).await.unwrap_err();
     assert_eq!(error.reason(), Reason::StorageUnavailable);
 }

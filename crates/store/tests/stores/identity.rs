@@ -5,7 +5,7 @@ use std::io::Write;
 use planner::Reason;
 use store::{Environment, StoreSettings, Stores};
 
-use crate::jobs::{Spooled, job};
+use crate::jobs::{Spooled, job, put};
 use crate::scripted::{Scripted, answer};
 use crate::server::{KEY, SECRET, Server, policy, settings};
 
@@ -86,8 +86,7 @@ async fn a_token_service_that_refuses_is_told_apart_from_the_store() {
         ..irsa(&server.address, &sts.address, token.path())
     };
     let store = Stores::new(settings).open(&policy(&server.address)).unwrap();
-    let error = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let error = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap_err();
     assert_eq!(error.reason(), Reason::CredentialsUnavailable, "{error}");
@@ -102,8 +101,7 @@ async fn a_token_goes_nowhere_in_the_clear_unless_allowed() {
     settings.allowed_endpoints.pop();
     settings.attempts_max = 1;
     let store = Stores::new(settings).open(&policy(&server.address)).unwrap();
-    let error = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let error = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap_err();
     assert_eq!(error.reason(), Reason::CredentialsUnavailable, "{error}");
@@ -121,8 +119,7 @@ async fn failure_14_a_token_service_that_redirects_is_not_followed() {
     settings.allowed_endpoints.push(format!("http://{}", elsewhere.address));
     settings.attempts_max = 1;
     let store = Stores::new(settings).open(&policy(&server.address)).unwrap();
-    let error = store
-        .put_profile(&job(1, policy(&server.address)), Spooled::new(b"x").body())
+    let error = put(&store, 1, policy(&server.address), &Spooled::new(b"x"))
         .await
         .unwrap_err();
     assert_eq!(error.reason(), Reason::CredentialsUnavailable, "{error}");

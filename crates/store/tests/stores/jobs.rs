@@ -6,7 +6,7 @@ use planner::{
     Basis, CaptureId, CaptureJob, ConfigId, ProfileType, Resource, StorePolicy, TargetId, Transport, Trigger, Wall,
 };
 use sha2::{Digest, Sha256};
-use store::ProfileBody;
+use store::{ProfileBody, Store, StoreError, StoredKey};
 use tempfile::NamedTempFile;
 
 /// 2026-11-23 10:00:05 UTC.
@@ -42,6 +42,11 @@ pub(crate) fn job(id: u64, store: StorePolicy) -> CaptureJob {
         store,
         decided_at: DECIDED_AT,
     }
+}
+
+/// Stores the profile of a capture.
+pub(crate) async fn put(store: &Store, id: u64, policy: StorePolicy, body: &Spooled) -> Result<StoredKey, StoreError> {
+    store.put_profile(&job(id, policy), body.body()).await
 }
 
 /// A spooled body.
