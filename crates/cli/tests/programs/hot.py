@@ -1,7 +1,6 @@
 """Burns CPU in `burn`."""
 
 import sys
-import time
 
 
 def burn(rounds):
@@ -11,12 +10,12 @@ def burn(rounds):
     return value
 
 
-def spin(seconds):
-    end = time.monotonic() + seconds
+# So much work and not so much time: on a busy machine it is sampled as often. A round is some 2 ms.
+def spin(rounds):
     total = 0
-    while time.monotonic() < end:
+    for _ in range(rounds):
         total += burn(20000)
     return total
 
 
-print(spin(float(sys.argv[1])) > 0)
+print(spin(int(sys.argv[1])) > 0)
