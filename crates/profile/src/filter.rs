@@ -1,10 +1,18 @@
-//! What people do not want to see taken away: samples by their frames, and frames.
+//! What people do not want to see taken away: samples by their frames and labels, frames, and labels.
 //!
-//! Each function is google/pprof's of the same purpose. Nothing is compacted: what no sample uses any more stays until
-//! [`Profile::compact`].
+//! Each function is google/pprof's of the same purpose; [`Selection`] is all of them in the order of pprof's options.
+//! Nothing is compacted: what no sample uses any more stays until [`Profile::compact`].
 
 use crate::model::{Line, Location, Profile, StringId};
 use crate::pattern::Pattern;
+
+mod groups;
+mod selection;
+mod tags;
+
+pub use groups::GroupsMatched;
+pub use selection::{Selection, Unmatched};
+pub use tags::{LabelsMatched, NumberUnits, TagFilter, TagsMatched};
 
 /// Patterns of frames. A frame is meant by the name or the file of its function, or the file of its mapping.
 #[derive(Debug, Clone, Default)]

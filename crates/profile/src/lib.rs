@@ -29,6 +29,7 @@ pub mod pattern;
 mod prune;
 mod refusal;
 mod scale;
+pub mod sources;
 pub mod view;
 mod wire;
 

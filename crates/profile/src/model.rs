@@ -258,6 +258,23 @@ impl Samples {
         }
         kept
     }
+
+    /// Takes away the labels to which `is_left` says no.
+    pub(crate) fn retain_labels(&mut self, mut is_left: impl FnMut(&Label) -> bool) {
+        let (mut begin, mut left) = (0, 0);
+        for end in &mut self.label_ends {
+            for at in begin..*end as usize {
+                if self.labels.get(at).is_some_and(&mut is_left) {
+                    self.labels.swap(left, at);
+                    left += 1;
+                }
+            }
+            begin = *end as usize;
+            // Not more than there were.
+            *end = left as u32;
+        }
+        self.labels.truncate(left);
+    }
 }
 
 #[inline]
@@ -272,6 +289,24 @@ fn range<'c, T>(column: &'c [T], ends: &[u32], index: usize) -> &'c [T] {
 }
 
 impl<'a> Profile<'a> {
+    /// The same profile with a buffer of its own.
+    pub fn into_owned(self) -> Profile<'static> {
+        let strings = Strings {
+            bytes: Cow::Owned(self.strings.bytes.into_owned()),
+            ranges: self.strings.ranges,
+        };
+        Profile {
+            header: self.header,
+            strings,
+            mappings: self.mappings,
+            locations: self.locations,
+            lines: self.lines,
+            functions: self.functions,
+            samples: self.samples,
+            is_pruned: self.is_pruned,
+        }
+    }
+
     /// What the profile says once.
     pub fn header(&self) -> &Header {
         &self.header

@@ -19,6 +19,8 @@ use profile::{Limits, Profile};
 mod corpus;
 #[path = "oracle/damage.rs"]
 mod damage;
+#[path = "oracle/driver.rs"]
+mod driver;
 #[path = "oracle/filters.rs"]
 mod filters;
 #[path = "oracle/harness.rs"]

@@ -75,6 +75,13 @@ impl Kind {
 /// The unit that stands for "the one that fits".
 pub const AUTO: &str = "auto";
 
+/// Whether values of one unit can be shown in the other.
+pub(crate) fn are_of_one_kind(first: &str, second: &str) -> bool {
+    KINDS
+        .iter()
+        .any(|kind| kind.find(first).is_some() && kind.find(second).is_some())
+}
+
 /// From one unit to another: [`AUTO`] is the largest in which a value is at least one.
 ///
 /// A unit of another kind than the value's stands for the default of its kind (bytes, seconds). What is no unit of memory
@@ -116,7 +123,7 @@ impl<'u> Scaler<'u> {
     }
 
     /// The value in the other unit, and how that is shown.
-    fn scaled(&self, value: i64) -> (f64, &'u str) {
+    pub(crate) fn scaled(&self, value: i64) -> (f64, &'u str) {
         // The smallest integer has no positive counterpart.
         if value < 0 && value != i64::MIN {
             let (positive, unit) = self.scaled(-value);

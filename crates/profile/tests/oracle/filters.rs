@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use profile::filter::Frames;
+use profile::filter::{Frames, Selection, TagFilter};
+use profile::model::{LabelValue, Sample};
 use profile::pattern::Pattern;
 use profile::{Limits, Profile};
 use proptest::prelude::*;
@@ -16,7 +17,7 @@ use crate::corpus::{corpus, read};
 use crate::harness::{Oracle, Request, compare};
 
 /// As a URL has it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() {
@@ -71,6 +72,9 @@ impl<'o> Options<'o> {
 fn ours(request: &Request) -> Result<Vec<u8>, String> {
     let bytes = read(&request.sources[0]);
     let mut profile = Profile::parse(&bytes, &Limits::DEFAULT).map_err(|error| error.to_string())?;
+    if let Some(query) = request.operation.strip_prefix("pprof?") {
+        return selected(profile, query);
+    }
     let (operation, query) = request.operation.split_once('?').unwrap_or((&request.operation, ""));
     let options = Options::read(query)?;
     let get = |name| options.get(name);
@@ -84,6 +88,10 @@ fn ours(request: &Request) -> Result<Vec<u8>, String> {
             };
             let matched = profile.filter_frames(&frames);
             format!("{} {} {} {}", matched.focus, matched.ignore, matched.hide, matched.show)
+        }
+        "labels" => {
+            let matched = profile.filter_labels(get("show").as_ref(), get("hide").as_ref());
+            format!("{} {}", matched.show, matched.hide)
         }
         "show_from" => profile.show_from(&get("from").unwrap()).to_string(),
         "prune" => {
@@ -101,6 +109,43 @@ fn ours(request: &Request) -> Result<Vec<u8>, String> {
         other => panic!("{other}"),
     };
     Ok([matched.as_bytes(), b"\n", &profile.encode()].concat())
+}
+
+/// What is left of a profile by options of pprof's command line.
+fn selected(mut profile: Profile<'_>, query: &str) -> Result<Vec<u8>, String> {
+    let said = |error: profile::pattern::PatternError| error.to_string();
+    let mut selection = Selection::default();
+    for option in query.split('&') {
+        let option = String::from_utf8(unquoted(option)).unwrap();
+        let (name, value) = option.split_once('=').unwrap();
+        let pattern = || Pattern::new(value.as_bytes()).map(Some).map_err(said);
+        let filter = || TagFilter::new(value).map(Some).map_err(said);
+        let keys = || value.split(',').map(str::to_owned).collect();
+        match name {
+            "focus" => selection.frames.focus = pattern()?,
+            "ignore" => selection.frames.ignore = pattern()?,
+            "hide" => selection.frames.hide = pattern()?,
+            "show" => selection.frames.show = pattern()?,
+            "show_from" => selection.show_from = pattern()?,
+            "tagfocus" => selection.tag_focus = filter()?,
+            "tagignore" => selection.tag_ignore = filter()?,
+            "tagshow" => selection.tag_show = pattern()?,
+            "taghide" => selection.tag_hide = pattern()?,
+            "prune_from" => selection.prune_from = pattern()?,
+            "tagroot" => selection.tag_root = keys(),
+            "tagleaf" => selection.tag_leaf = keys(),
+            "unit" => value.clone_into(&mut selection.unit),
+            other => panic!("{other}"),
+        }
+    }
+    profile.give_mapping();
+    // A pattern that is of no use is not used, and pprof says nothing of it.
+    let _unused = profile.remove_uninteresting();
+    let unmatched = selection
+        .apply(&mut profile, &Limits::DEFAULT)
+        .map_err(|error| error.to_string())?;
+    let names: Vec<_> = unmatched.iter().map(|filter| format!("{filter:?}")).collect();
+    Ok([names.join(",").as_bytes(), b"\n", &profile.encode()].concat())
 }
 
 /// Patterns that mean something in a profile: of some of its own functions, files and mappings, and general ones.
@@ -144,8 +189,79 @@ fn operations(profile: &Profile<'_>) -> Vec<String> {
         operations.push(format!("prune?drop={pattern}"));
         operations.push(format!("prune?drop={pattern}&keep={second}"));
         operations.push(format!("prune_from?from={pattern}"));
+        operations.push(format!("labels?show={pattern}&hide={third}"));
     }
     operations
+}
+
+/// Options about the labels of a profile, and some with all others.
+fn label_options(profile: &Profile<'_>) -> Vec<String> {
+    let strings = profile.strings();
+    let mut keys: Vec<String> = Vec::new();
+    let mut values = vec![
+        "value=[a-f]".to_owned(),
+        ".".to_owned(),
+        "no-such=x".to_owned(),
+        "0:1".to_owned(),
+    ];
+    for Sample { labels, .. } in profile.samples().take(40) {
+        for label in labels {
+            let key = strings.text(label.key).into_owned();
+            if keys.contains(&key) || keys.len() == 6 {
+                continue;
+            }
+            match label.value {
+                LabelValue::Text(text) => {
+                    let text = strings.text(text);
+                    let text = text.get(..3).unwrap_or(&text);
+                    values.extend([format!("{key}=\\Q{text}\\E"), format!("\\Q{key}:{text}\\E,.")]);
+                }
+                LabelValue::Number(number, unit) => {
+                    let unit = unit.map_or("bytes".into(), |unit| strings.text(unit));
+                    let unit = unit.trim_matches(|c: char| !c.is_ascii_alphabetic());
+                    let half = number / 2;
+                    values.extend([
+                        format!("{key}={number}{unit}"),
+                        format!("{key}={half}:"),
+                        format!("{key}=:{half}{unit}"),
+                        format!("{number}:"),
+                        format!("1{unit}:{number}{unit}"),
+                        "1kb:1mb".to_owned(),
+                    ]);
+                }
+            }
+            keys.push(key);
+        }
+    }
+    let mut options = Vec::new();
+    for value in &values {
+        options.push(vec![format!("tagfocus={value}")]);
+        options.push(vec![format!("tagignore={value}")]);
+    }
+    keys.push("no-such".to_owned());
+    for (key, value) in keys.iter().zip(values.iter().cycle()) {
+        options.push(vec![format!("tagroot={key}")]);
+        options.push(vec![format!("tagleaf={key},no-such,{}", keys[0]), "unit=kb".to_owned()]);
+        options.push(vec![format!("tagshow=^\\Q{key}\\E$"), "hide=runtime".to_owned()]);
+        options.push(vec![
+            format!("taghide=^\\Q{key}\\E$"),
+            format!("tagroot={key},{}", keys[0]),
+            format!("tagignore={value}"),
+            "prune_from=a".to_owned(),
+            "show_from=m".to_owned(),
+        ]);
+    }
+    let joined = |options: Vec<String>| {
+        options
+            .iter()
+            .map(|option| quoted(option))
+            .collect::<Vec<_>>()
+            .join("&")
+    };
+    options
+        .into_iter()
+        .map(|options| format!("pprof?{}", joined(options)))
+        .collect()
 }
 
 #[test]
@@ -165,7 +281,8 @@ fn filters_leave_what_google_pprof_leaves() {
             10_000.. => 5,
             _ => 1,
         };
-        for operation in operations(&profile).into_iter().step_by(every) {
+        let labels = label_options(&profile);
+        for operation in operations(&profile).into_iter().chain(labels).step_by(every) {
             let sources = vec![path.clone()];
             requests.push(Request { operation, sources });
         }

@@ -2,7 +2,8 @@
 // asks, one request per line, and answers each with one line: "ok", or "error" and why.
 //
 // A request is an operation with its options, as a URL has them, the file to write, and the file to read, separated by
-// tabs. What is written is a line of what the library returned, and the profile as uncompressed protobuf.
+// tabs. What is written is a line of what the library returned, and the profile as uncompressed protobuf. The operation
+// "pprof" is the program itself, with options as on its command line and any number of files.
 package main
 
 import (
@@ -120,13 +121,36 @@ func match(path string) ([]byte, error) {
 	return out.Bytes(), lines.Err()
 }
 
+// urls reads quoted texts, one a line, and says of each whether pprof would take it for an absolute URL.
+func urls(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		text, err := url.QueryUnescape(line)
+		if err != nil {
+			return nil, err
+		}
+		u, err := url.Parse(text)
+		fmt.Fprintln(&out, err == nil && u.IsAbs())
+	}
+	return out.Bytes(), nil
+}
+
 func answer(line string) error {
 	fields := strings.Split(line, "\t")
 	var out []byte
 	var err error
-	if fields[0] == "match" {
+	switch {
+	case fields[0] == "match":
 		out, err = match(fields[2])
-	} else {
+	case fields[0] == "urls":
+		out, err = urls(fields[2])
+	case strings.HasPrefix(fields[0], "pprof?"):
+		out, err = pprof(fields[0], fields[2:])
+	default:
 		out, err = filter(fields[0], fields[2])
 	}
 	if err != nil {
