@@ -6,6 +6,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use profile::pattern::{Pattern, PatternError};
 
+mod filters;
+
+pub(crate) use filters::{FilterArgs, Labels};
+
 /// Read, compare and explain profiles on local files; no cluster is needed.
 ///
 /// Wherever a profile is read, it may be one of pprof (packed or not), of gperftools, Go's debug=1, jemalloc's heap, collapsed
@@ -38,9 +42,11 @@ pub(crate) enum Command {
     Peek(PeekArgs),
     /// Draw a flame graph, or write its stacks.
     Flame(FlameArgs),
-    /// Merge profiles of the same types into one.
+    /// Merge profiles into one, as `pprof -proto` does.
+    ///
+    /// Profiles that do not measure the same are made to: the sample types that all have are kept, in the finest unit that any has.
     Merge(MergeArgs),
-    /// Subtract one profile from another.
+    /// Subtract one profile from another, as pprof's `-base` does, and with --labelled its `-diff_base`.
     Diff(DiffArgs),
     /// Merge CPU profiles into one for `go build -pgo`.
     ///
@@ -127,6 +133,9 @@ pub(crate) struct TopArgs {
     /// How to print.
     #[arg(short, long, value_enum, default_value = "text")]
     pub(crate) output: Output,
+    /// What of it is looked at.
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
 }
 
 fn fraction(text: &str) -> Result<f64, String> {
@@ -157,6 +166,9 @@ pub(crate) struct PeekArgs {
     /// How to print.
     #[arg(short, long, value_enum, default_value = "text")]
     pub(crate) output: Output,
+    /// What of it is looked at.
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
 }
 
 /// A pattern of names, and how it was written.
@@ -214,24 +226,61 @@ pub(crate) struct FlameArgs {
     /// The file to write; standard output when it is not given.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
+    /// What of it is looked at.
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
 }
 
-/// Arguments of `merge`.
+/// Whose rules hold where profiles become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Rules {
+    /// Those of the program pprof, as `pprof -proto` writes it. Sample types that not all have are left out, units are made
+    /// the same, code in no mapping gets one, a single profile is written as it is, and frames that the profile calls
+    /// uninteresting are cut off.
+    Pprof,
+    /// Those of google/pprof's library: nothing is invented and nothing is lost. Profiles must have the same sample types, and a
+    /// single one is compacted.
+    Library,
+}
+
+/// How a profile that was made of others is written.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct MergeArgs {
-    /// Profiles, folders of them, or "-" for standard input.
-    #[arg(required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// Write the protobuf without gzip.
+pub(crate) struct WriteArgs {
+    /// Write the protobuf without gzip, as the library's `Merge` and `WriteUncompressed` do.
     #[arg(long)]
     pub(crate) raw: bool,
+    /// Whose rules hold: those of pprof when it is not given, and with --raw those of the library.
+    #[arg(long, value_enum)]
+    pub(crate) rules: Option<Rules>,
     /// The file to write; standard output when it is not given.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
 }
 
+/// Arguments of `merge`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile merge --out day.pprof profiles/2026-01-15/web
+  kubectl-profile merge --focus '^main[.]' cpu-1.pprof cpu-2.pprof | kubectl-profile top -")]
+pub(crate) struct MergeArgs {
+    /// Profiles, folders of them, or "-" for standard input.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How it is written.
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+    /// What of it is looked at.
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
+}
+
 /// Arguments of `diff`.
 #[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+Examples:
+  kubectl-profile diff --base before.pprof after.pprof | kubectl-profile top -
+  kubectl-profile diff --labelled --normalize --base before.pprof --out changes.pprof after.pprof")]
 pub(crate) struct DiffArgs {
     /// The profile to subtract.
     #[arg(long)]
@@ -244,12 +293,12 @@ pub(crate) struct DiffArgs {
     /// Scale the profile to the base's totals first.
     #[arg(long)]
     pub(crate) normalize: bool,
-    /// Write the protobuf without gzip.
-    #[arg(long)]
-    pub(crate) raw: bool,
-    /// The file to write; standard output when it is not given.
-    #[arg(long)]
-    pub(crate) out: Option<PathBuf>,
+    /// How it is written.
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+    /// What of it is looked at.
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
 }
 
 /// Arguments of `pgo`.
@@ -319,6 +368,9 @@ pub(crate) struct ConvertArgs {
     /// The file to write; standard output when it is not given.
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
+    /// What of it is looked at.
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
 }
 
 /// Arguments of `completion`.

@@ -2,34 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use profile::Profile;
 use profile::merge::Merger;
+use profile::sources::{self, CombineError, Subtraction};
 
-use crate::args::{DiffArgs, MergeArgs};
-use crate::files;
-
-/// Merges files one by one: none of them stays in memory.
-fn merged(paths: &[PathBuf]) -> Result<Profile<'static>> {
-    let mut merger = Merger::new();
-    for path in files::expand(paths)? {
-        files::with_profile(&path, |profile| {
-            merger.add(&profile).with_context(|| path.display().to_string())
-        })?;
-    }
-    Ok(merger.finish()?)
-}
-
-fn write(profile: &Profile<'_>, raw: bool, out: Option<&Path>) -> Result<bool> {
-    let bytes = profile.encode();
-    files::write(out, &if raw { bytes } else { files::gzip(&bytes) })?;
-    Ok(true)
-}
+use crate::args::{DiffArgs, MergeArgs, Rules, WriteArgs};
+use crate::files::{self, Sources};
+use crate::select::Filters;
 
 /// `merge`.
 pub(crate) fn merge(args: &MergeArgs) -> Result<bool> {
-    let merged = merged(&args.files)?;
-    write(&merged, args.raw, args.out.as_deref())
+    let filters = Filters::new(&args.filters);
+    let mut sources = Sources::new(files::expand(&args.files)?)?;
+    let merged = match rules(&args.write) {
+        Rules::Pprof => sources::finish(merged(&mut sources)?),
+        Rules::Library => {
+            let mut merger = Merger::new();
+            for index in 0..sources.len() {
+                sources.with_profile(index, |profile| Ok(merger.add(&profile)?))?;
+            }
+            merger.finish()?
+        }
+    };
+    write(merged, &filters, &args.write)
 }
 
 /// `diff`.
@@ -38,18 +34,75 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<bool> {
         args.base != args.file || args.file != Path::new("-"),
         "standard input can be read only once"
     );
-    let difference = files::with_profile(&args.base, |mut base| {
-        files::with_profile(&args.file, |mut profile| {
-            if args.normalize {
-                profile.normalize(&base)?;
-            }
-            let difference = if args.labelled {
-                profile.compare(&mut base)
-            } else {
-                profile.subtract(&mut base)
+    let filters = Filters::new(&args.filters);
+    let difference = match rules(&args.write) {
+        Rules::Pprof => {
+            let alone = |path: &PathBuf| merged(&mut Sources::new(vec![path.clone()])?);
+            let how = Subtraction {
+                is_labelled: args.labelled,
+                is_normalized: args.normalize,
             };
-            Ok(difference?)
-        })
-    })?;
-    write(&difference, args.raw, args.out.as_deref())
+            let (base, profile) = (alone(&args.base)?, alone(&args.file)?);
+            let shown = || format!("{} less {}", args.file.display(), args.base.display());
+            sources::subtract(profile, base, how).with_context(shown)?
+        }
+        Rules::Library => files::with_profile(&args.base, |mut base| {
+            files::with_profile(&args.file, |mut profile| {
+                if args.normalize {
+                    profile.normalize(&base)?;
+                }
+                let difference = if args.labelled {
+                    profile.compare(&mut base)
+                } else {
+                    profile.subtract(&mut base)
+                };
+                Ok(difference?)
+            })
+        })?,
+    };
+    write(difference, &filters, &args.write)
+}
+
+/// Those that were asked for, else those that go with the form that is written.
+fn rules(args: &WriteArgs) -> Rules {
+    let usual = if args.raw { Rules::Library } else { Rules::Pprof };
+    args.rules.unwrap_or(usual)
+}
+
+/// What went wrong, and whether it says already of which file.
+enum Failure {
+    Named(Error),
+    Unnamed(CombineError),
+}
+
+impl From<CombineError> for Failure {
+    fn from(error: CombineError) -> Self {
+        Self::Unnamed(error)
+    }
+}
+
+/// The sources as one, by the rules of pprof's command line.
+fn merged(sources: &mut Sources) -> Result<Profile<'static>> {
+    let merged = sources::merge(sources.len(), |index, use_it| {
+        let used = sources.with_profile(index, |profile| Ok(use_it(profile)?));
+        used.map_err(Failure::Named)
+    });
+    merged.map_err(|failure| {
+        let error = match failure {
+            Failure::Named(error) => return error,
+            Failure::Unnamed(error) => error,
+        };
+        let CombineError::Disagreement { index: Some(index), .. } = error else {
+            return error.into();
+        };
+        Error::from(error).context(sources.path(index).display().to_string())
+    })
+}
+
+fn write(profile: Profile<'_>, filters: &Filters<'_>, args: &WriteArgs) -> Result<bool> {
+    let selected = filters.apply(profile)?;
+    filters.warn(&[&selected]);
+    let bytes = selected.profile.encode();
+    files::write(args.out.as_deref(), &if args.raw { bytes } else { files::gzip(&bytes) })?;
+    Ok(true)
 }

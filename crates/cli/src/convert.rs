@@ -8,6 +8,7 @@ use profile::{Limits, Profile, unpack};
 
 use crate::args::{ConvertArgs, From, To};
 use crate::files;
+use crate::select::Filters;
 use crate::show;
 
 /// `convert`.
@@ -24,11 +25,15 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
         Some(From::Jfr) => Some(Format::Jfr),
     };
     let (_, profile) = files::parse(&unpacked, format).with_context(shown)?;
+    let filters = Filters::new(&args.filters);
+    let selected = filters.apply(profile)?;
+    filters.warn(&[&selected]);
+    let (profile, sample_type) = (&selected.profile, args.sample_type.as_deref());
     let written = match args.to {
         To::Pprof => files::gzip(&profile.encode()),
         To::Raw => profile.encode(),
-        To::Folded => folded(&profile, args.sample_type.as_deref())?.into_bytes(),
-        To::Speedscope => show::sheets(&args.file, args.sample_type.as_deref(), &profile)?.into_bytes(),
+        To::Folded => folded(profile, sample_type)?.into_bytes(),
+        To::Speedscope => show::sheets(&args.file, sample_type, profile)?.into_bytes(),
     };
     files::write(args.out.as_deref(), &written)?;
     Ok(true)

@@ -82,6 +82,48 @@ pub(crate) fn with_profile<T>(path: &Path, use_it: impl FnOnce(Profile<'_>) -> R
     use_it(profile)
 }
 
+/// Files of which each may be read several times, one after the other.
+pub(crate) struct Sources {
+    paths: Vec<PathBuf>,
+    /// What came from standard input: it can be read only once.
+    stdin: Option<Vec<u8>>,
+}
+
+impl Sources {
+    /// Of files, of which one may be standard input.
+    pub(crate) fn new(paths: Vec<PathBuf>) -> Result<Self> {
+        ensure!(
+            paths.iter().filter(|path| is_stdin(path)).count() <= 1,
+            "standard input can be read only once"
+        );
+        Ok(Self { paths, stdin: None })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    pub(crate) fn path(&self, index: usize) -> &Path {
+        self.paths.get(index).map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// Reads one and hands it over; an error tells of which.
+    pub(crate) fn with_profile<T>(&mut self, index: usize, use_it: impl FnOnce(Profile<'_>) -> Result<T>) -> Result<T> {
+        let path = self.path(index).to_owned();
+        let shown = || path.display().to_string();
+        if !is_stdin(&path) {
+            return with_profile(&path, |profile| use_it(profile).with_context(shown));
+        }
+        let bytes = match &mut self.stdin {
+            Some(bytes) => bytes,
+            none => none.insert(read(&path)?),
+        };
+        let unpacked = unpack(bytes, &Limits::DEFAULT).with_context(shown)?;
+        let (_, profile) = parse(&unpacked, Format::of(&unpacked)).with_context(shown)?;
+        use_it(profile).with_context(shown)
+    }
+}
+
 /// The profile that uncompressed bytes are: in the format given, else in one that pprof reads.
 pub(crate) fn parse(unpacked: &[u8], format: Option<Format>) -> Result<(Source, Profile<'_>)> {
     let limits = &Limits::DEFAULT;

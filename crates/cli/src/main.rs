@@ -15,6 +15,7 @@ mod convert;
 mod files;
 mod pgo;
 mod reference;
+mod select;
 mod show;
 
 use args::{Args, Command};
@@ -52,4 +53,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// To the person, not into the result.
+fn tell(line: &str) {
+    // If standard error is gone there is nobody to tell.
+    drop(writeln!(std::io::stderr(), "{line}"));
 }

@@ -1,6 +1,5 @@
 //! `pgo`: CPU profiles of a service into the one that Go's compiler reads.
 
-use std::io::{Write as _, stderr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -10,6 +9,7 @@ use profile::view::units;
 
 use crate::args::PgoArgs;
 use crate::files;
+use crate::tell;
 
 /// `pgo`. Files are merged one by one: none of them stays in memory.
 pub(crate) fn run(args: &PgoArgs) -> Result<bool> {
@@ -69,10 +69,4 @@ fn summary(profile: &Profile<'_>, merged: u64, out: &Path) -> String {
         units::value(cpu, "nanoseconds"),
         profile.sample_count()
     )
-}
-
-/// To the person, not into the result.
-fn tell(line: &str) {
-    // If standard error is gone there is nobody to tell.
-    drop(writeln!(stderr(), "{line}"));
 }

@@ -133,10 +133,24 @@ fn merging_a_folder_and_subtracting_one_leaves_the_other() {
     let labelled = [&arguments[..], &["--labelled", "--normalize"]].concat();
     assert!(run(&labelled).status.success());
     assert_eq!(total(&difference), 0);
-    let (code, _, err) = said(&run(&["merge", text(&heap), text(&data("cpu.pprof"))]));
-    assert_eq!(code, Some(1));
-    assert!(
-        err.contains("cpu.pprof: the profiles cannot be merged: the period types differ"),
-        "{err}"
-    );
+    for (rules, why) in [
+        (
+            "pprof",
+            "do not measure alike: no sample type is in all profiles up to this one, which has samples, cpu",
+        ),
+        (
+            "library",
+            "cannot be merged: the period types differ: space/bytes and cpu/nanoseconds",
+        ),
+    ] {
+        let (code, _, err) = said(&run(&[
+            "merge",
+            "--rules",
+            rules,
+            text(&heap),
+            text(&data("cpu.pprof")),
+        ]));
+        assert_eq!(code, Some(1));
+        assert!(err.contains(&format!("cpu.pprof: the profiles {why}")), "{err}");
+    }
 }

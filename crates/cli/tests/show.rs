@@ -6,11 +6,16 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+#[path = "peer/pprof.rs"]
+mod pprof;
+
+use pprof::Pprof;
 
 fn data(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profile/tests/data");
@@ -85,42 +90,12 @@ fn peek_shows_callers_and_callees() {
     assert_eq!(run(&["peek", "(", &cpu]).status.code(), Some(2));
 }
 
-/// `pprof`, built from the module that the oracle is pinned to; `None` without Go.
-fn pprof(folder: &TempDir) -> Option<PathBuf> {
-    let program = folder.path().join("pprof");
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profile/tests/oracle");
-    let mut go = Command::new("go");
-    go.args(["build", "-o", program.to_str().unwrap(), "github.com/google/pprof"]);
-    match go.current_dir(module).status() {
-        Ok(status) => {
-            assert!(status.success());
-            Some(program)
-        }
-        Err(_) => {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "the peer needs go, and CI must have it"
-            );
-            None
-        }
-    }
-}
-
 #[test]
 fn reports_are_those_of_pprof_from_the_first_line_to_the_last() {
-    let folder = TempDir::new().unwrap();
-    let Some(pprof) = pprof(&folder) else {
+    let Some(pprof) = Pprof::build() else {
         return eprintln!("no go: nothing compared");
     };
-    let theirs = |arguments: &[&str]| {
-        let mut pprof = Command::new(&pprof);
-        pprof.arg("-symbolize=none").args(arguments);
-        pprof
-            .env("HOME", folder.path())
-            .env("PPROF_BINARY_PATH", "/nonexistent")
-            .env("TZ", "UTC");
-        String::from_utf8(pprof.output().unwrap().stdout).unwrap()
-    };
+    let theirs = |arguments: &[&str]| String::from_utf8(pprof.run(arguments).stdout).unwrap();
     for name in ["cpu", "heap", "allocs", "goroutine", "mutex", "block", "threadcreate"] {
         let file = data(&format!("{name}.pprof"));
         assert_eq!(said(&["top", &file]), theirs(&["-top", "-nodecount=20", &file]));

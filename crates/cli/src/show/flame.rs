@@ -6,68 +6,96 @@ use anyhow::{Context as _, Result, bail, ensure};
 use profile::Profile;
 use profile::view::flame::Sandwich;
 use profile::view::speedscope::{Sheet, speedscope};
-use profile::view::stacks::{Stacks, Weight};
+use profile::view::stacks::{Change, Stacks, Weight};
 use profile::view::svg::{Caption, Paint};
-use profile::view::{View, units};
+use profile::view::{self, View, units};
 
 use super::{sample_type, type_and_unit};
 use crate::args::FlameArgs;
 use crate::files;
+use crate::select::{Filters, Selected};
 
 /// Functions that are named where a part of a name means several.
 const FUNCTIONS_NAMED_MAX: usize = 5;
 
 /// `flame`.
 pub(crate) fn flame(args: &FlameArgs) -> Result<bool> {
-    let shown = files::with_profile(&args.file, |profile| match &args.base {
-        _ if args.speedscope => sheets(&args.file, args.sample_type.as_deref(), &profile),
-        None => alone(args, &profile),
-        Some(base) => {
-            ensure!(
-                base != &args.file || base != Path::new("-"),
-                "standard input can be read only once"
-            );
-            files::with_profile(base, |base| compared(args, &base, &profile))
-        }
+    let filters = Filters::new(&args.filters);
+    let shown = files::with_profile(&args.file, |profile| {
+        let profile = filters.apply(profile)?;
+        let Some(base) = &args.base else {
+            filters.warn(&[&profile]);
+            return if args.speedscope {
+                sheets(&args.file, args.sample_type.as_deref(), &profile.profile)
+            } else {
+                alone(args, &profile)
+            };
+        };
+        ensure!(
+            base != &args.file || base != Path::new("-"),
+            "standard input can be read only once"
+        );
+        files::with_profile(base, |base| {
+            let base = filters.apply(base)?;
+            filters.warn(&[&base, &profile]);
+            compared(args, &base, &profile)
+        })
     })?;
     files::write(args.out.as_deref(), shown.as_bytes())?;
     Ok(true)
 }
 
-fn alone(args: &FlameArgs, profile: &Profile<'_>) -> Result<String> {
-    let index = sample_type(profile, args.sample_type.as_deref())?;
-    let (kind, unit) = type_and_unit(profile, index);
-    let view = View::new(profile, index)?;
-    let title = format!("{kind}: {} in {}", units::value(view.total(), &unit), name(&args.file));
-    drawn(args, &Stacks::new(&view), &title, &unit)
+fn alone(args: &FlameArgs, selected: &Selected<'_>) -> Result<String> {
+    let index = sample_type(&selected.profile, args.sample_type.as_deref())?;
+    let (kind, unit) = type_and_unit(&selected.profile, index);
+    let view = selected.view(index)?;
+    let title = format!("{kind}: {} in {}", shown(selected, index, &unit), name(&args.file));
+    drawn(args, &Stacks::new(&view), &title, (&unit, selected.total(index)))
 }
 
 /// The same sample type of two profiles.
-fn compared(args: &FlameArgs, base: &Profile<'_>, profile: &Profile<'_>) -> Result<String> {
-    let index = sample_type(profile, args.sample_type.as_deref())?;
-    let (kind, unit) = type_and_unit(profile, index);
-    let types = 0..base.header().sample_types.len();
+fn compared(args: &FlameArgs, base: &Selected<'_>, selected: &Selected<'_>) -> Result<String> {
+    let index = sample_type(&selected.profile, args.sample_type.as_deref())?;
+    let (kind, unit) = type_and_unit(&selected.profile, index);
+    let types = 0..base.profile.header().sample_types.len();
     let base_index = types
         .into_iter()
-        .find(|index| type_and_unit(base, *index) == (kind.clone(), unit.clone()));
+        .find(|index| type_and_unit(&base.profile, *index) == (kind.clone(), unit.clone()));
     let base_index = base_index.with_context(|| format!("the base has no sample type {kind} in {unit}"))?;
-    let (before, after) = (View::new(base, base_index)?, View::new(profile, index)?);
+    let (before, after) = (base.view(base_index)?, selected.view(index)?);
     let mut stacks = Stacks::compare(&before, &after)?;
     let mut title = format!(
         "{kind}: {} in {} → {} in {}",
-        units::value(before.total(), &unit),
+        shown(base, base_index, &unit),
         name(args.base.as_deref().unwrap_or(&args.file)),
-        units::value(after.total(), &unit),
+        shown(selected, index, &unit),
         name(&args.file)
     );
     if args.normalize {
         stacks = stacks.normalized();
         title += ", as parts of each";
     }
-    drawn(args, &stacks, &title, &unit)
+    let whole = base.total(base_index).zip(selected.total(index));
+    let whole = whole.map(|(before, after)| Change { before, after });
+    drawn(args, &stacks, &title, (&unit, whole))
 }
 
-fn drawn<W: Paint>(args: &FlameArgs, stacks: &Stacks<'_, W>, title: &str, unit: &str) -> Result<String> {
+/// How much is drawn, and of how much it is a part where filters took something away.
+fn shown(selected: &Selected<'_>, index: usize, unit: &str) -> String {
+    let total = view::total(&selected.profile, index);
+    match selected.total(index).filter(|whole| *whole != total) {
+        Some(whole) => format!("{} of {}", units::value(total, unit), units::value(whole, unit)),
+        None => units::value(total, unit),
+    }
+}
+
+/// The picture, with percentages of `whole` where that is more than what is drawn.
+fn drawn<W: Paint>(
+    args: &FlameArgs,
+    stacks: &Stacks<'_, W>,
+    title: &str,
+    (unit, whole): (&str, Option<W>),
+) -> Result<String> {
     if args.folded {
         return Ok(stacks.folded());
     }
@@ -78,7 +106,7 @@ fn drawn<W: Paint>(args: &FlameArgs, stacks: &Stacks<'_, W>, title: &str, unit: 
             stacks.tree()?
         };
         tree.prune(args.nodes_max);
-        return Ok(tree.svg(Caption { title, unit }));
+        return Ok(tree.svg(Caption { title, unit, whole }));
     };
     let function = function(stacks, wanted)?;
     let sandwich = stacks.sandwich(function)?.context("the function is in no stack")?;
@@ -91,8 +119,8 @@ fn drawn<W: Paint>(args: &FlameArgs, stacks: &Stacks<'_, W>, title: &str, unit: 
     callers.prune(half.max(args.nodes_max.saturating_sub(callees.nodes().len())));
     callees.prune(args.nodes_max.saturating_sub(callers.nodes().len()));
     let title = format!("{title}: {function}");
-    let caption = Caption { title: &title, unit };
-    Ok(Sandwich { callers, callees }.svg(caption))
+    let title = title.as_str();
+    Ok(Sandwich { callers, callees }.svg(Caption { title, unit, whole }))
 }
 
 /// The function that is called so, or the only one whose name has this part.

@@ -4,19 +4,24 @@ use anyhow::{Result, ensure};
 use profile::Profile;
 use profile::view::peek::{Calls, PeekEntry};
 use profile::view::top::{Inlined, TopOptions, TopRow};
-use profile::view::{Order, View, units};
+use profile::view::{Order, units};
 use serde_json::json;
 
 use super::{printable, sample_type, time, type_and_unit};
 use crate::args::{Output, PeekArgs, TopArgs};
 use crate::files;
+use crate::select::Filters;
 
 /// `top`.
 pub(crate) fn top(args: &TopArgs) -> Result<bool> {
+    let filters = Filters::new(&args.filters);
     files::with_profile(&args.file, |profile| {
-        let index = sample_type(&profile, args.sample_type.as_deref())?;
-        let (kind, unit) = type_and_unit(&profile, index);
-        let view = View::new(&profile, index)?;
+        let selected = filters.apply(profile)?;
+        filters.warn(&[&selected]);
+        let profile = &selected.profile;
+        let index = sample_type(profile, args.sample_type.as_deref())?;
+        let (kind, unit) = type_and_unit(profile, index);
+        let view = selected.view(index)?;
         let top = view.top(TopOptions {
             order: order(args.cum),
             rows_max: args.count,
@@ -38,7 +43,8 @@ pub(crate) fn top(args: &TopArgs) -> Result<bool> {
             }
             Output::Text => {
                 let shown_unit = top.unit(&unit);
-                printable(&(legend(&profile, &kind, top.total, (&unit, shown_unit)) + &top.text(&unit, shown_unit)))
+                let legend = legend(profile, &kind, top.total, (&unit, shown_unit), &filters);
+                printable(&(legend + &top.text(&unit, shown_unit)))
             }
         };
         files::write(None, shown.as_bytes())?;
@@ -48,10 +54,14 @@ pub(crate) fn top(args: &TopArgs) -> Result<bool> {
 
 /// `peek`.
 pub(crate) fn peek(args: &PeekArgs) -> Result<bool> {
+    let filters = Filters::new(&args.filters);
     files::with_profile(&args.file, |profile| {
-        let index = sample_type(&profile, args.sample_type.as_deref())?;
-        let (kind, unit) = type_and_unit(&profile, index);
-        let view = View::new(&profile, index)?;
+        let selected = filters.apply(profile)?;
+        filters.warn(&[&selected]);
+        let profile = &selected.profile;
+        let index = sample_type(profile, args.sample_type.as_deref())?;
+        let (kind, unit) = type_and_unit(profile, index);
+        let view = selected.view(index)?;
         let peek = view.peek(order(args.cum), |name| args.regex.pattern.is_match(name));
         ensure!(!peek.entries.is_empty(), "no function matches {}", args.regex.text);
         let shown = match args.output {
@@ -70,7 +80,8 @@ pub(crate) fn peek(args: &PeekArgs) -> Result<bool> {
             }
             Output::Text => {
                 let shown_unit = peek.unit(&unit);
-                printable(&(legend(&profile, &kind, peek.total, (&unit, shown_unit)) + &peek.text(&unit, shown_unit)))
+                let legend = legend(profile, &kind, peek.total, (&unit, shown_unit), &filters);
+                printable(&(legend + &peek.text(&unit, shown_unit)))
             }
         };
         files::write(None, shown.as_bytes())?;
@@ -87,7 +98,13 @@ fn object(object: &serde_json::Value) -> String {
 }
 
 /// What pprof says of a profile before a report, with the time in UTC.
-fn legend(profile: &Profile<'_>, kind: &str, total: i64, (unit, shown_unit): (&str, &str)) -> String {
+fn legend(
+    profile: &Profile<'_>,
+    kind: &str,
+    total: i64,
+    (unit, shown_unit): (&str, &str),
+    filters: &Filters<'_>,
+) -> String {
     let (header, strings) = (profile.header(), profile.strings());
     let mut lines = Vec::new();
     if let Some(program) = profile.mappings().first() {
@@ -124,6 +141,7 @@ fn legend(profile: &Profile<'_>, kind: &str, total: i64, (unit, shown_unit): (&s
             part.unwrap_or_default()
         ));
     }
+    lines.extend(filters.legend());
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 

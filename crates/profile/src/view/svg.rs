@@ -40,25 +40,27 @@ const LETTERS_MIN: usize = 3;
 
 /// What is said of a picture.
 #[derive(Debug, Clone, Copy)]
-pub struct Caption<'c> {
+pub struct Caption<'c, W = i64> {
     /// The line above it.
     pub title: &'c str,
     /// The unit of the values, as the profile has it.
     pub unit: &'c str,
+    /// What percentages are of, where parts of it were filtered out; else they are of what is drawn.
+    pub whole: Option<W>,
 }
 
 impl<W: Paint> FlameTree<'_, W> {
     /// The tree as a picture.
-    pub fn svg(&self, caption: Caption<'_>) -> String {
+    pub fn svg(&self, caption: Caption<'_, W>) -> String {
         let mut picture = Picture::new(caption);
         picture.draw(self, |level| level);
-        picture.finish::<W>()
+        picture.finish()
     }
 }
 
 impl<W: Paint> Sandwich<'_, W> {
     /// Both trees as one picture: the callers above the function, the nearest next to it, and what it calls below.
-    pub fn svg(&self, caption: Caption<'_>) -> String {
+    pub fn svg(&self, caption: Caption<'_, W>) -> String {
         let mut picture = Picture::new(caption);
         let above = levels(&self.callers);
         picture.draw(&self.callers, |level| above - level);
@@ -67,7 +69,7 @@ impl<W: Paint> Sandwich<'_, W> {
             row.clear();
         }
         picture.draw(&self.callees, |level| above + level);
-        picture.finish::<W>()
+        picture.finish()
     }
 }
 
@@ -122,14 +124,14 @@ fn walk<'t, W: Paint>(tree: &'t FlameTree<'_, W>, mut visit: impl FnMut(Frame<'t
 }
 
 /// A picture in the making.
-struct Picture<'c> {
-    caption: Caption<'c>,
+struct Picture<'c, W> {
+    caption: Caption<'c, W>,
     /// The frames of each row, from the top.
     rows: Vec<String>,
 }
 
-impl<'c> Picture<'c> {
-    fn new(caption: Caption<'c>) -> Self {
+impl<'c, W: Paint> Picture<'c, W> {
+    fn new(caption: Caption<'c, W>) -> Self {
         Self {
             caption,
             rows: Vec::new(),
@@ -137,9 +139,10 @@ impl<'c> Picture<'c> {
     }
 
     /// Draws each level of a tree into the row that `row_of` says.
-    fn draw<W: Paint>(&mut self, tree: &FlameTree<'_, W>, row_of: impl Fn(usize) -> usize) {
-        let unit = self.caption.unit;
-        let root = tree.nodes().first().map(|root| root.total).unwrap_or_default();
+    fn draw(&mut self, tree: &FlameTree<'_, W>, row_of: impl Fn(usize) -> usize) {
+        let Caption { unit, whole, .. } = self.caption;
+        let root = tree.nodes().first().map(|root| root.total);
+        let whole = whole.or(root).unwrap_or_default();
         walk(tree, |frame| {
             let row = row_of(frame.level);
             if self.rows.len() <= row {
@@ -151,14 +154,14 @@ impl<'c> Picture<'c> {
             } else {
                 value.fill(name, tree)
             };
-            let tip = value.tip(frame.node.own, root, unit, tree);
+            let tip = value.tip(frame.node.own, whole, unit, tree);
             if let Some(row) = self.rows.get_mut(row) {
                 draw(row, &frame, name, (fill, value.mark()), &tip);
             }
         });
     }
 
-    fn finish<W: Paint>(self) -> String {
+    fn finish(self) -> String {
         let height = TOP + self.rows.len() * ROW_HEIGHT + MARGIN as usize;
         let room = if W::LEGEND.is_empty() {
             WIDTH

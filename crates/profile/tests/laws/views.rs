@@ -71,6 +71,7 @@ fn assert_picture<W: Paint>(tree: &FlameTree<'_, W>) {
     let picture = tree.svg(Caption {
         title: "<cpu>",
         unit: "ns",
+        whole: None,
     });
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n") && picture.contains("&lt;cpu&gt;"));
     assert!(!picture.contains("NaN") && !picture.contains("inf"));
@@ -145,7 +146,7 @@ proptest! {
                 prop_assert_eq!(tree.nodes()[0].total, cum);
                 paths(tree);
             }
-            let picture = Sandwich { callers, callees }.svg(Caption { title: "", unit: "ns" });
+            let picture = Sandwich { callers, callees }.svg(Caption { title: "", unit: "ns", whole: None });
             prop_assert!(picture.ends_with("</svg>\n"));
         }
         prop_assert!(stacks.sandwich("no such function").unwrap().is_none());

@@ -404,6 +404,7 @@ fn assert_tree(tree: &FlameTree<'_>, nodes_max: usize, total: i128) {
     let caption = Caption {
         title: "all",
         unit: "count",
+        whole: None,
     };
     let (json, picture) = (tree.json(), tree.svg(caption));
     assert!(json.starts_with('{') && json.ends_with('}'));
