@@ -1,14 +1,15 @@
-//! What does a compression bomb cost the streaming check? Prints the verdict, CPU time and memory of each.
+//! What does a compression bomb cost the streaming check, and the reader of files? Prints the verdict, CPU time and memory
+//! of each.
 //!
-//! `cargo run --release --example check_bombs -- NAME` checks one of them, so that each has a process of its own;
-//! without a name it lists the names.
+//! `cargo run --release --example check_bombs -- NAME` checks one of them, so that each has a process of its own, and
+//! `NAME parse` reads it as a file; without a name it lists the names.
 #![expect(clippy::print_stdout, reason = "printing is what this program is for")]
 
 use std::fs::File;
 use std::io::Read as _;
 
-use profile::Limits;
 use profile::check::Checker;
+use profile::{Limits, Profile};
 use zlib_rs::crc32::crc32;
 use zlib_rs::{Deflate, DeflateFlush};
 
@@ -86,7 +87,31 @@ fn cpu_nanos() -> std::io::Result<u64> {
         .unwrap_or_default())
 }
 
+/// How many samples the streaming check counts, or what it says.
+fn check(body: &[u8]) -> Result<u64, String> {
+    let mut checker = Checker::new(Limits::DEFAULT);
+    let fed = body.chunks(16 << 10).try_for_each(|chunk| checker.feed(chunk));
+    let summary = fed.and_then(|()| checker.finish());
+    summary.map(|summary| summary.samples).map_err(|error| said(&error))
+}
+
+/// The same of the reader of files.
+fn parse(body: &[u8]) -> Result<u64, String> {
+    let parsed = Profile::parse(body, &Limits::DEFAULT);
+    parsed
+        .map(|profile| profile.sample_count() as u64)
+        .map_err(|error| said(&error))
+}
+
+fn said(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
 fn main() -> std::io::Result<()> {
+    let is_parsed = std::env::args().nth(2).is_some_and(|how| how == "parse");
     let Some(wanted) = std::env::args().nth(1) else {
         for (name, ..) in BOMBS {
             println!("{name}");
@@ -99,9 +124,7 @@ fn main() -> std::io::Result<()> {
         let begin = cpu_nanos()?;
         let (mut rounds, mut spent, mut verdict) = (0_u32, 0, Ok(0));
         while spent < ENOUGH_NANOS {
-            let mut checker = Checker::new(Limits::DEFAULT);
-            let fed = body.chunks(16 << 10).try_for_each(|chunk| checker.feed(chunk));
-            verdict = fed.and_then(|()| checker.finish().map(|summary| summary.samples));
+            verdict = if is_parsed { parse(&body) } else { check(&body) };
             rounds += 1;
             spent = cpu_nanos()? - begin;
         }
@@ -113,10 +136,7 @@ fn main() -> std::io::Result<()> {
             .unwrap_or_default();
         let verdict = match verdict {
             Ok(samples) => format!("passes with {samples} samples"),
-            Err(error) => match std::error::Error::source(&error) {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            },
+            Err(said) => said,
         };
         println!("{name}: {} bytes, {millis:.3} ms, {peak}: {verdict}", body.len());
     }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use crate::check::CheckError;
 use crate::excerpt::{HEAD_BYTES, is_text, one_line};
 use crate::gunzip::{Gunzip, MAGIC};
+use crate::legacy;
 use crate::limits::{LimitExceeded, Limits};
 use crate::model::Profile;
-use crate::wire::Fault;
+use crate::wire::{Cursor, Fault};
 
 mod columns;
 mod resolve;
@@ -16,7 +17,8 @@ use columns::{CONCATENATED, Columns};
 pub(crate) use resolve::in_order;
 use resolve::{NO_STRING, NO_STRINGS};
 
-/// Growth of the output while unpacking. 64 KiB at first, then doubling: what a trailer claims is no reason to take memory.
+/// The output at first, while unpacking. Then it grows by half: what a trailer claims is no reason to take memory.
+/// No less than a line of the legacy formats, or its beginning could not say that it has no end.
 const UNPACK_BYTES: usize = 64 << 10;
 
 /// Unpacks gzip of one or many members; bytes that are no gzip are given back as they are.
@@ -25,6 +27,24 @@ const UNPACK_BYTES: usize = 64 << 10;
 /// [`CheckError::Empty`], [`CheckError::Truncated`], [`CheckError::Gzip`], or [`CheckError::Limit`] for more
 /// uncompressed bytes than allowed.
 pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, CheckError> {
+    unpack_while(bytes, limits, |_| true)
+}
+
+/// As [`unpack`], for as long as the beginning is one of a profile: most of a bomb is not worth unpacking to be told so.
+pub(crate) fn unpack_profile<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, CheckError> {
+    unpack_while(bytes, limits, may_begin_profile)
+}
+
+fn may_begin_profile(begin: &[u8]) -> bool {
+    Cursor::new(begin).tag().is_ok() || !legacy::is_nothing(begin)
+}
+
+/// Unpacks gzip. `may_begin` is asked about the first [`UNPACK_BYTES`] where there are more.
+fn unpack_while<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    may_begin: fn(&[u8]) -> bool,
+) -> Result<Cow<'a, [u8]>, CheckError> {
     let limit = limits.uncompressed_bytes_max;
     let too_much = CheckError::Limit(LimitExceeded {
         name: "uncompressed bytes",
@@ -41,7 +61,10 @@ pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Che
     let (mut input, mut output, mut filled) = (bytes, vec![0; UNPACK_BYTES], 0_usize);
     loop {
         if filled == output.len() {
-            output.resize(output.len() * 2, 0);
+            if filled == UNPACK_BYTES && !may_begin(&output) {
+                return Err(other_thing(&output));
+            }
+            output.resize(output.len() + output.len() / 2, 0);
         }
         let space = output.get_mut(filled..).unwrap_or_default();
         let space_bytes = space.len();
@@ -95,13 +118,7 @@ pub(crate) fn decode_first<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Profi
     }
     let head = bytes.get(..bytes.len().min(HEAD_BYTES)).unwrap_or_default();
     let shown = |error| {
-        if is_text(head) {
-            CheckError::NotAProfile {
-                excerpt: one_line(head),
-            }
-        } else {
-            error
-        }
+        if is_text(head) { other_thing(head) } else { error }
     };
     let columns = Columns::read(bytes, limits).map_err(|error| {
         let is_concatenated = matches!(&error, CheckError::Malformed { what, .. } if *what == CONCATENATED);
@@ -126,12 +143,17 @@ fn refused(fault: Fault, offset: usize, bytes: &[u8]) -> CheckError {
         Fault::Short => CheckError::Truncated {
             uncompressed_bytes: bytes.len() as u64,
         },
-        Fault::Bad(_) if offset == 0 => CheckError::NotAProfile {
-            excerpt: one_line(bytes.get(..bytes.len().min(HEAD_BYTES)).unwrap_or_default()),
-        },
+        Fault::Bad(_) if offset == 0 => other_thing(bytes),
         Fault::Bad(what) => CheckError::Malformed {
             what,
             offset: offset as u64,
         },
+    }
+}
+
+/// What to say of bytes that begin as no profile does.
+fn other_thing(bytes: &[u8]) -> CheckError {
+    CheckError::NotAProfile {
+        excerpt: one_line(bytes.get(..bytes.len().min(HEAD_BYTES)).unwrap_or_default()),
     }
 }

@@ -29,6 +29,8 @@ mod numbers;
 mod scan;
 mod thread;
 
+use lines::Lines;
+
 /// Why a reader gives nothing.
 #[derive(Debug)]
 enum Refused {
@@ -85,6 +87,13 @@ const READERS: [Reader; 7] = [
     ("Java", java::read),
     ("jemalloc heap", jemalloc::read),
 ];
+
+/// Whether no reader can know bytes that begin so: neither words of the binary format, nor lines. The beginning is as long
+/// as the longest line, or longer.
+pub(crate) fn is_nothing(begin: &[u8]) -> bool {
+    let mut lines = Lines::new(begin);
+    !cpu::has_header(begin) && !lines.advance() && matches!(lines.nothing(), Refused::Nothing)
+}
 
 /// Reads what is not profile.proto; `None` when no reader knows the bytes.
 pub(crate) fn read(bytes: &[u8], limits: &Limits) -> Result<Option<Parsed<'static>>, ParseError> {

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::check::CheckError;
-use crate::decode::{Undecoded, decode_first, unpack};
+use crate::decode::{Undecoded, decode_first, unpack_profile};
 use crate::legacy;
 use crate::limits::Limits;
 use crate::model::{Profile, Strings};
@@ -107,7 +107,7 @@ pub struct Parsed<'a> {
 /// # Errors
 /// When the bytes are no whole valid profile within the limits.
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseError> {
-    match unpack(bytes, limits)? {
+    match unpack_profile(bytes, limits)? {
         Cow::Borrowed(bytes) => parse_unpacked(bytes, limits),
         Cow::Owned(bytes) => {
             let Parsed { profile, format } = parse_unpacked(&bytes, limits)?;

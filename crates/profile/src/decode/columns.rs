@@ -71,7 +71,11 @@ pub(super) struct Columns {
     pub(super) ids: Ids,
     /// Whether locations, functions and mappings are numbered from one, so that narrow ids are indexes.
     pub(super) counted: Counted,
-    /// How many values the first sample has, and whether all have as many.
+    /// The first mapping, location or function that has the reserved id 0. No such profile is valid, so what has it is not
+    /// kept: two bytes of a file are not to take thirty times as many.
+    pub(super) reserved: Option<&'static str>,
+    /// How many values the first sample has, and whether all have as many. One that has none is not kept for the same
+    /// reason.
     pub(super) values_each: Option<usize>,
     pub(super) values_differ: bool,
     /// Whether any sample has labels that must be put in order.
@@ -130,6 +134,7 @@ impl Columns {
                 locations: true,
                 functions: true,
             },
+            reserved: None,
             values_each: None,
             values_differ: false,
             has_many_labels: false,
@@ -257,6 +262,11 @@ impl Columns {
         )?;
         at_most(values as u64, limits.sample_types_max, "values in one sample")?;
         self.values_differ |= *self.values_each.get_or_insert(values) != values;
+        if values == 0 {
+            samples.stacks.truncate(stacks_before);
+            samples.labels.truncate(labels_before);
+            return Ok(());
+        }
         self.has_many_labels |= samples.labels.len() - labels_before > 1;
         samples.stack_ends.push(samples.stacks.len() as u32);
         samples.label_ends.push(samples.labels.len() as u32);
@@ -303,6 +313,10 @@ impl Columns {
             fields.skip_unknown(MAPPING)?;
         }
         (mapping.file, mapping.build_id) = (self.string(file), self.string(build_id));
+        if mapping.id == 0 {
+            self.reserved.get_or_insert("a mapping has the reserved id 0");
+            return Ok(());
+        }
         self.mappings.push(mapping);
         self.counted.mappings &= mapping.id == self.mappings.len() as u64;
         Ok(())
@@ -335,6 +349,11 @@ impl Columns {
         }
         let lines = self.lines.len() - lines_begin;
         at_most(lines as u64, limits.lines_per_location_max, "lines at one location")?;
+        if location.id == 0 {
+            self.reserved.get_or_insert("a location has the reserved id 0");
+            self.lines.truncate(lines_begin);
+            return Ok(());
+        }
         location.lines_begin = lines_begin as u32;
         location.lines_end = self.lines.len() as u32;
         location.mapping = (mapping != 0).then(|| self.ids.narrow(mapping));
@@ -370,6 +389,10 @@ impl Columns {
         function.name = self.string(name);
         function.system_name = self.string(system_name);
         function.file = self.string(file);
+        if function.id == 0 {
+            self.reserved.get_or_insert("a function has the reserved id 0");
+            return Ok(());
+        }
         self.functions.push(function);
         self.counted.functions &= function.id == self.functions.len() as u64;
         Ok(())

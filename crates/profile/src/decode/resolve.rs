@@ -16,25 +16,21 @@ enum Table {
     Mapped(HashMap<u64, u32>),
 }
 
-/// What is said of a table whose ids are reserved or double.
-struct Rules {
-    reserved: &'static str,
-    double: &'static str,
-}
-
 impl Table {
-    fn new(is_counted: bool, ids: impl ExactSizeIterator<Item = u64>, rules: &Rules) -> Result<Self, &'static str> {
+    /// A table of these ids; `double` is what is said of one where two are the same.
+    fn new(
+        is_counted: bool,
+        ids: impl ExactSizeIterator<Item = u64>,
+        double: &'static str,
+    ) -> Result<Self, &'static str> {
         if is_counted {
             // Tables are below 2^32 entries: each takes two bytes of a profile below 4 GiB.
             return Ok(Self::Counted(ids.len() as u32));
         }
         let mut mapped = HashMap::with_capacity(ids.len());
         for (id, index) in ids.zip(0_u32..) {
-            if id == 0 {
-                return Err(rules.reserved);
-            }
             if mapped.insert(id, index).is_some() {
-                return Err(rules.double);
+                return Err(double);
             }
         }
         Ok(Self::Mapped(mapped))
@@ -86,11 +82,11 @@ impl Columns {
             put_labels_in_order(&mut self.samples, &strings);
         }
         let types = header.sample_types.len();
-        if self.samples.len() > 0 {
+        if let Some(values) = self.values_each {
             if types == 0 {
                 return Err("there are samples but no sample types");
             }
-            if self.values_differ || self.values_each != Some(types) {
+            if self.values_differ || values != types {
                 return Err("a sample has not as many values as there are sample types");
             }
         }
@@ -108,29 +104,23 @@ impl Columns {
 
     /// Mappings of locations, functions of lines, and locations of stacks.
     fn resolve_code(&mut self) -> Result<(), &'static str> {
+        if let Some(reserved) = self.reserved {
+            return Err(reserved);
+        }
         let mappings = Table::new(
             self.counted.mappings,
             self.mappings.iter().map(|mapping| mapping.id),
-            &Rules {
-                reserved: "a mapping has the reserved id 0",
-                double: "two mappings have the same id",
-            },
+            "two mappings have the same id",
         )?;
         let functions = Table::new(
             self.counted.functions,
             self.functions.iter().map(|function| function.id),
-            &Rules {
-                reserved: "a function has the reserved id 0",
-                double: "two functions have the same id",
-            },
+            "two functions have the same id",
         )?;
         let locations = Table::new(
             self.counted.locations,
             self.locations.iter().map(|location| location.id),
-            &Rules {
-                reserved: "a location has the reserved id 0",
-                double: "two locations have the same id",
-            },
+            "two locations have the same id",
         )?;
         let mapping = self
             .locations

@@ -25,23 +25,34 @@ const SAMPLES_PER_EXCEPTION: usize = 32;
 /// Frames that the handler of the signal may have added to each stack.
 const HANDLER_FRAMES_MAX: usize = 2;
 
+/// In google/pprof's order.
+const WORDS: [Word; 4] = [Word::Little32, Word::Big32, Word::Little64, Word::Big64];
+
+/// Whether bytes begin with a header, whatever follows.
+pub(super) fn has_header(bytes: &[u8]) -> bool {
+    WORDS.iter().any(|word| after_header(bytes, *word).is_some())
+}
+
 pub(super) fn read(bytes: &[u8], limits: &Limits) -> Read {
-    for word in [Word::Little32, Word::Big32, Word::Little64, Word::Big64] {
-        let mut words = Words {
-            rest: Some(bytes),
-            word,
-        };
-        let header = [words.next(), words.next(), words.next(), words.next(), words.next()];
-        if words.rest.is_none() {
-            continue;
-        }
-        match header {
-            [0, 3, 0, period, 0] if period > 0 => return native(words, period, limits),
-            [0, 3, 1, period, 0] if period > 0 => return java_cpu(words, period, limits),
-            _ => {}
-        }
+    match WORDS.iter().find_map(|word| after_header(bytes, *word)) {
+        Some((words, period, false)) => native(words, period, limits),
+        Some((words, period, true)) => java_cpu(words, period, limits),
+        None => Err(Refused::Unrecognized),
     }
-    Err(Refused::Unrecognized)
+}
+
+/// What follows the header, and what it says: the period, and whether names follow, as from Java.
+fn after_header(bytes: &[u8], word: Word) -> Option<(Words<'_>, u64, bool)> {
+    let mut words = Words {
+        rest: Some(bytes),
+        word,
+    };
+    let header = [words.next(), words.next(), words.next(), words.next(), words.next()];
+    words.rest?;
+    match header {
+        [0, 3, kind @ (0 | 1), period, 0] if period > 0 => Some((words, period, kind == 1)),
+        _ => None,
+    }
 }
 
 fn measure(period_micros: u64) -> Measure<'static> {
