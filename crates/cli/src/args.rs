@@ -47,6 +47,8 @@ pub(crate) enum Command {
     /// Profiles that do not measure the same are made to: the sample types that all have are kept, in the finest unit that any has.
     Merge(MergeArgs),
     /// Subtract one profile from another, as pprof's `-base` does, and with --labelled its `-diff_base`.
+    ///
+    /// With --delta it is what a program did between two profiles that count from its start.
     Diff(DiffArgs),
     /// Merge CPU profiles into one for `go build -pgo`.
     ///
@@ -280,7 +282,8 @@ pub(crate) struct MergeArgs {
 #[command(after_long_help = "\
 Examples:
   kubectl-profile diff --base before.pprof after.pprof | kubectl-profile top -
-  kubectl-profile diff --labelled --normalize --base before.pprof --out changes.pprof after.pprof")]
+  kubectl-profile diff --labelled --normalize --base before.pprof --out changes.pprof after.pprof
+  kubectl-profile diff --delta --base 120000-allocs.pprof 130000-allocs.pprof | kubectl-profile flame --out hour.svg -")]
 pub(crate) struct DiffArgs {
     /// The profile to subtract.
     #[arg(long)]
@@ -293,6 +296,10 @@ pub(crate) struct DiffArgs {
     /// Scale the profile to the base's totals first.
     #[arg(long)]
     pub(crate) normalize: bool,
+    /// Take what counts from the start of the program as far as it grew since the base, and what is a state as it is now: for
+    /// Go's allocs, heap, mutex and block. If the program was restarted in between, it is all that it did since then.
+    #[arg(long, conflicts_with_all = ["labelled", "normalize", "rules"])]
+    pub(crate) delta: bool,
     /// How it is written.
     #[command(flatten)]
     pub(crate) write: WriteArgs,

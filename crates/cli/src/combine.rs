@@ -10,6 +10,7 @@ use profile::sources::{self, CombineError, Subtraction};
 use crate::args::{DiffArgs, MergeArgs, Rules, WriteArgs};
 use crate::files::{self, Sources};
 use crate::select::Filters;
+use crate::tell;
 
 /// `merge`.
 pub(crate) fn merge(args: &MergeArgs) -> Result<bool> {
@@ -36,6 +37,7 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<bool> {
     );
     let filters = Filters::new(&args.filters);
     let difference = match rules(&args.write) {
+        _ if args.delta => since(args)?,
         Rules::Pprof => {
             let alone = |path: &PathBuf| merged(&mut Sources::new(vec![path.clone()])?);
             let how = Subtraction {
@@ -61,6 +63,21 @@ pub(crate) fn diff(args: &DiffArgs) -> Result<bool> {
         })?,
     };
     write(difference, &filters, &args.write)
+}
+
+/// What the program did between two profiles.
+fn since(args: &DiffArgs) -> Result<Profile<'static>> {
+    let shown = || args.file.display().to_string();
+    let delta = files::with_profile(&args.base, |base| {
+        files::with_profile(&args.file, |profile| profile.since(base).with_context(shown))
+    })?;
+    if delta.is_reset {
+        let file = args.file.display();
+        tell(&format!(
+            "kubectl-profile: counters of {file} were begun anew: it is what the program did since it was restarted"
+        ));
+    }
+    Ok(delta.profile)
 }
 
 /// Those that were asked for, else those that go with the form that is written.

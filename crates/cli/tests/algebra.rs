@@ -386,3 +386,47 @@ fn standard_input_is_one_of_several_sources() {
     let twice = piped(&["merge", "-", "-"]);
     assert!(text(&twice.stderr).contains("standard input can be read only once"));
 }
+
+#[test]
+fn a_delta_is_what_happened_since_the_base() {
+    let folder = TempDir::new().unwrap();
+    let types = [("alloc_objects", "count"), ("inuse_objects", "count")];
+    let of = |name, samples: &[_]| write(&folder.path().join(name), &types, samples);
+    let before = of("before", &[("main;old", &[5, 5]), ("main;both", &[2, 2])]);
+    let after = of(
+        "after",
+        &[("main;old", &[5, 1]), ("main;both", &[9, 0]), ("main;new", &[1, 1])],
+    );
+    let out = folder.path().join("delta").to_str().unwrap().to_owned();
+    let delta = |base: &str, file: &str| {
+        let ran = run(&["diff", "--delta", "--out", &out, "--base", base, file]);
+        assert!(ran.status.success(), "{}", text(&ran.stderr));
+        let folded = |index| text(&run(&["flame", "--folded", "-t", index, &out]).stdout);
+        (folded("0"), folded("1"), text(&ran.stderr))
+    };
+    let (allocated, used, told) = delta(&before, &after);
+    assert_eq!(
+        (allocated.as_str(), used.as_str(), told.as_str()),
+        ("main;both 7\nmain;new 1\n", "main;new 1\nmain;old 1\n", "")
+    );
+    let (allocated, _, told) = delta(&after, &before);
+    assert_eq!(allocated, "main;both 2\nmain;old 5\n");
+    assert!(
+        told.ends_with("before were begun anew: it is what the program did since it was restarted\n"),
+        "{told}"
+    );
+    // Of Go: nothing happened between a profile and itself, and a CPU profile counts only its own time.
+    let mutex = data("mutex.pprof");
+    assert_eq!(delta(&mutex, &mutex), (String::new(), String::new(), String::new()));
+    let refused = run(&["diff", "--delta", "--base", &data("cpu.pprof"), &data("cpu.pprof")]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        text(&refused.stderr).ends_with("nothing in it counts from the start of the program: it has samples, cpu\n")
+    );
+    assert_eq!(
+        run(&["diff", "--delta", "--normalize", "--base", &before, &after])
+            .status
+            .code(),
+        Some(2)
+    );
+}

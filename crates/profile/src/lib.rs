@@ -13,6 +13,7 @@
 pub mod build;
 pub mod check;
 mod decode;
+mod delta;
 mod encode;
 mod excerpt;
 pub mod filter;
@@ -34,6 +35,7 @@ pub mod view;
 mod wire;
 
 pub use decode::unpack;
+pub use delta::{Delta, DeltaError};
 pub use encode::gzip;
 pub use gunzip::GzipError;
 pub use limits::{LimitExceeded, Limits};

@@ -8,6 +8,10 @@ use profile::{Limits, Profile};
 use proptest::prelude::*;
 use testkit::soak;
 
+#[path = "laws/delta.rs"]
+mod delta;
+#[path = "laws/filters.rs"]
+mod filters;
 #[path = "laws/views.rs"]
 mod views;
 
@@ -56,6 +60,15 @@ type RawSample = (Vec<u64>, (i64, i64), Option<(bool, i64)>);
 /// Bytes of small profiles of two sample types, with ids of any order, functions that are the same under two names of the
 /// table, and code in two mappings.
 fn profiles(values: std::ops::Range<i64>) -> impl Strategy<Value = Vec<u8>> {
+    profiles_of(["samples", "count", "cpu", "nanoseconds"], values, 1..9)
+}
+
+/// The same with the kinds and units of two sample types, and times.
+fn profiles_of(
+    types: [&'static str; 4],
+    values: std::ops::Range<i64>,
+    times: std::ops::Range<u64>,
+) -> impl Strategy<Value = Vec<u8>> {
     let ids = Just((1..=6_u64).collect::<Vec<_>>()).prop_shuffle();
     let function = (5..12_u64, 0..2_u64);
     let location = (0..3_u64, 0..3_u64, prop::collection::vec((0..4_usize, 0..2_u64), 0..3));
@@ -64,8 +77,8 @@ fn profiles(values: std::ops::Range<i64>) -> impl Strategy<Value = Vec<u8>> {
     let functions = prop::collection::vec(function, 4);
     let locations = prop::collection::vec(location, 6);
     let samples = prop::collection::vec(sample, 0..12);
-    (ids, functions, locations, samples, 0..3_u64, 1..9_u64).prop_map(
-        |(ids, functions, locations, samples, period, time)| {
+    (ids, functions, locations, samples, 0..3_u64, times).prop_map(
+        move |(ids, functions, locations, samples, period, time)| {
             let mut out = vec![
                 message(1, &[number(1, 1), number(2, 2)]),
                 message(1, &[number(1, 3), number(2, 4)]),
@@ -96,7 +109,8 @@ fn profiles(values: std::ops::Range<i64>) -> impl Strategy<Value = Vec<u8>> {
             for (id, (name, start)) in (1_u64..).zip(&functions) {
                 out.push(message(5, &[number(1, id), number(2, *name), number(5, *start)]));
             }
-            out.extend(STRINGS.iter().map(|string| message(6, &[string.as_bytes().to_vec()])));
+            let strings = STRINGS.iter().take(1).chain(&types).chain(STRINGS.iter().skip(5));
+            out.extend(strings.map(|string| message(6, &[string.as_bytes().to_vec()])));
             out.extend([number(9, time), number(12, period)]);
             out.concat()
         },
