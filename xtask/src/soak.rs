@@ -1,7 +1,8 @@
 //! `make soak`: what takes hours. The tests in their long form, every fuzz target, and the stories in which the operator is
 //! killed, many times.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use testkit::tools::{self, Tool};
 
+use crate::suite::{self, Ran};
 use crate::test::Results;
 use crate::{e2e, root, say};
 
@@ -23,6 +25,12 @@ const INPUT_BYTES_MAX: u32 = 64 << 10;
 
 /// An input that takes longer than this is a finding: all that is done with one takes milliseconds.
 const INPUT_SECONDS_MAX: u32 = 20;
+
+/// Where libFuzzer says at its end how many inputs it tried.
+const INPUTS_LABEL: &str = "stat::number_of_executed_units:";
+
+/// Lines of a fuzzer's log that are shown when it failed: the panic, its frames, the input and how to try it again.
+const LOG_LINES_SHOWN: usize = 80;
 
 /// `cargo xtask soak`.
 #[derive(Debug, Args)]
@@ -93,7 +101,8 @@ fn test(results: &mut Results, seed: u64) -> Result<()> {
         .args(["test", "--release", "--workspace", "--exclude", "e2e", "--no-fail-fast"])
         .envs(environment(seed))
         .current_dir(root()?);
-    results.run("tests in their long form", &mut cargo)
+    results.run("tests in their long form", &mut cargo)?;
+    Ok(())
 }
 
 /// Every target for its share of the time, from real files and from what was found before.
@@ -106,27 +115,41 @@ fn fuzz(results: &mut Results, flags: &Flags, seed: u64) -> Result<()> {
     fs::create_dir_all(&seeds).with_context(|| format!("create {}", seeds.display()))?;
     let mut collect = Command::new("cargo");
     collect
-        .args([
-            "run",
-            "--release",
-            "--package",
-            "profiling-profile",
-            "--example",
-            "fuzz_seeds",
-            "--",
-        ])
+        .args(["run", "--package", "profiling-profile", "--example", "fuzz_seeds", "--"])
         .arg(&seeds)
         .current_dir(root()?);
-    results.run("seeds of the fuzzer", &mut collect)?;
-    results.run("build of the fuzz targets", &mut cargo_fuzz(&work, "build")?)?;
-    let seconds = flags.fuzz_minutes * 60 / targets.len() as u64;
-    for target in &targets {
-        let (corpus, findings) = (work.join("corpus").join(target), work.join("findings").join(target));
-        for folder in [&corpus, &findings] {
-            fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let mut build = cargo_fuzz(&work, "build")?;
+    for (name, command) in [("seeds of the fuzzer", &mut collect), ("fuzz targets", &mut build)] {
+        if !results.run(name, command)? {
+            return Ok(());
         }
-        let mut cargo = cargo_fuzz(&work, "run")?;
-        cargo.arg(target).arg(&corpus).arg(seeds.join(target)).arg("--").args([
+    }
+    // 0 would be without end.
+    let seconds = (flags.fuzz_minutes * 60 / targets.len() as u64).max(1);
+    for target in &targets {
+        results.add(fuzz_one(target, &work, seconds, seed)?);
+    }
+    Ok(())
+}
+
+/// One target. What its fuzzer says goes into a file, the end of which is shown when it found something.
+fn fuzz_one(target: &str, work: &Path, seconds: u64, seed: u64) -> Result<Ran> {
+    let (corpus, findings) = (work.join("corpus").join(target), work.join("findings").join(target));
+    let logs = work.join("logs");
+    for folder in [&corpus, &findings, &logs] {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    }
+    let log = logs.join(target);
+    let output = File::create(&log).with_context(|| format!("create {}", log.display()))?;
+    say(&format!("== fuzz {target} for {seconds} s, log {}", log.display()));
+    let before = files(&findings)?;
+    let mut cargo = cargo_fuzz(work, "run")?;
+    cargo
+        .arg(target)
+        .arg(&corpus)
+        .arg(work.join("seeds").join(target))
+        .arg("--")
+        .args([
             format!("-artifact_prefix={}/", findings.display()),
             format!("-max_total_time={seconds}"),
             // libFuzzer's seed has 32 bits.
@@ -136,11 +159,29 @@ fn fuzz(results: &mut Results, flags: &Flags, seed: u64) -> Result<()> {
             format!("-rss_limit_mb={RESIDENT_MEBIBYTES_MAX}"),
             format!("-malloc_limit_mb={ALLOCATION_MEBIBYTES_MAX}"),
             "-print_final_stats=1".to_owned(),
-            "-verbosity=0".to_owned(),
-        ]);
-        results.run(&format!("fuzz {target}"), &mut cargo)?;
+        ])
+        .stderr(output);
+    let mut ran = suite::run(target, &mut cargo)?;
+    let said = fs::read_to_string(&log).with_context(|| format!("read {}", log.display()))?;
+    let inputs = said.lines().find_map(|line| line.strip_prefix(INPUTS_LABEL));
+    ran.name = format!("fuzz {target}, {} inputs", inputs.map_or("no", str::trim));
+    if ran.counts.failed > 0 {
+        let lines: Vec<_> = said.lines().collect();
+        let first = lines.len().saturating_sub(LOG_LINES_SHOWN);
+        say(&lines.get(first..).unwrap_or_default().join("\n"));
     }
-    Ok(())
+    for found in files(&findings)?.difference(&before) {
+        say(&format!("FOUND by fuzz {target}: {}", found.display()));
+    }
+    Ok(ran)
+}
+
+/// All files of a folder.
+fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
+    let listed = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
+    listed
+        .map(|entry| Ok(entry.with_context(|| format!("list {}", folder.display()))?.path()))
+        .collect()
 }
 
 /// A command of cargo-fuzz over our targets. The sanitizer and the instrumentation that the fuzzer follows are flags that
@@ -157,11 +198,7 @@ fn cargo_fuzz(work: &Path, command: &str) -> Result<Command> {
 
 /// The names of the fuzz targets, a file for each.
 fn targets(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
-        let path: PathBuf = entry.with_context(|| format!("list {}", folder.display()))?.path();
-        names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
-    }
-    names.sort();
-    Ok(names)
+    let stems = files(folder)?.into_iter().map(|path| path.with_extension(""));
+    let names = stems.filter_map(|stem| Some(stem.file_name()?.to_string_lossy().into_owned()));
+    Ok(names.collect())
 }

@@ -53,14 +53,22 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<()> {
+    /// Runs a suite, and says whether it is green.
+    pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<bool> {
         say(&format!("== {name}"));
-        self.ran.push(suite::run(name, command)?);
-        Ok(())
+        let ran = suite::run(name, command)?;
+        let is_green = ran.counts.failed == 0;
+        self.add(ran);
+        Ok(is_green)
+    }
+
+    pub(crate) fn add(&mut self, ran: Ran) {
+        self.ran.push(ran);
     }
 
     fn cargo(&mut self, name: &str, arguments: &[&str]) -> Result<()> {
-        self.run(name, Command::new("cargo").args(arguments).current_dir(root()?))
+        self.run(name, Command::new("cargo").args(arguments).current_dir(root()?))?;
+        Ok(())
     }
 
     pub(crate) fn leave_out(&mut self, name: &str, why: &str) {
@@ -116,15 +124,13 @@ impl Results {
         const NAME: &str = "licences, bans, sources";
         let checks = ["--log-level", "error", "check", "bans", "licenses", "sources"];
         match ensure(Tool::CargoDeny) {
-            Ok(bin) => self.run(
-                NAME,
-                Command::new(bin.join("cargo-deny")).args(checks).current_dir(root()?),
-            ),
-            Err(error) => {
-                self.leave_out(NAME, &format!("cargo-deny cannot be built: {error:#}"));
-                Ok(())
+            Ok(bin) => {
+                let mut deny = Command::new(bin.join("cargo-deny"));
+                self.run(NAME, deny.args(checks).current_dir(root()?))?;
             }
+            Err(error) => self.leave_out(NAME, &format!("cargo-deny cannot be built: {error:#}")),
         }
+        Ok(())
     }
 
     /// A suite that cannot even start is a failure like another: the table is still shown.
