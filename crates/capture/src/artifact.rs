@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use planner::ProfileType;
-use tempfile::TempPath;
 
 pub use crate::body::Summary;
+use crate::spool::SpooledFile;
 
 /// A profile in a spooled file: received whole, within its limit, and found to be what was asked for.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Artifact {
     /// What it is.
     pub profile_type: ProfileType,
     /// Where it lies. The file is deleted when this is dropped.
-    pub file: TempPath,
+    pub file: SpooledFile,
     /// Its size.
     pub bytes: u64,
     /// SHA-256 of the file.

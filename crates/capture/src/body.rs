@@ -1,7 +1,7 @@
 //! A body on its way from the tunnel through hash and check into a file.
 
 mod proof;
-mod spool;
+mod writer;
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use http::{Response, header};
 use hyper::body::{Body, Incoming};
 use planner::Reason;
 use sha2::{Digest, Sha256};
-use tempfile::TempPath;
 use tokio::time::{Instant, timeout_at};
 
 use crate::exchange::Exchange;
 use crate::failure::{Failure, quote};
 use crate::settings::Settings;
+use crate::spool::SpooledFile;
 
 pub(crate) use self::proof::Expected;
 pub use self::proof::Summary;
 
 /// A whole body.
 pub(crate) struct Received {
-    pub(crate) file: TempPath,
+    pub(crate) file: SpooledFile,
     pub(crate) bytes: u64,
     pub(crate) sha256: [u8; 32],
     pub(crate) summary: Option<Summary>,
@@ -66,7 +66,7 @@ pub(crate) async fn receive(
         expected.may_end_with_connection()?;
     }
     let mut body = response.into_body();
-    let mut spool = spool::Spool::create(&bounds.settings.spool_folder).await?;
+    let mut spooled = writer::Writer::create(&bounds.settings.spool).await?;
     let mut proof = expected.start();
     let mut hash = Sha256::new();
     let mut bytes = 0_u64;
@@ -78,10 +78,10 @@ pub(crate) async fn receive(
         }
         proof.feed(&piece).await?;
         hash.update(&piece);
-        spool.write(&piece).await?;
+        spooled.write(&piece).await?;
     }
     let summary = proof.finish(framing == Framing::Announced)?;
-    let file = spool.finish().await?;
+    let file = spooled.finish().await?;
     Ok(Received {
         file,
         bytes,

@@ -17,11 +17,15 @@ mod body;
 mod drivers;
 mod exchange;
 pub mod failure;
+mod pace;
 pub mod settings;
+mod spool;
 mod take;
 
 pub use access::{Access, Identity, Tunnel};
 pub use artifact::{Artifact, Summary};
 pub use failure::Failure;
-pub use settings::{SPOOL_FILE_PREFIX, Settings};
+pub use pace::Pace;
+pub use settings::Settings;
+pub use spool::{SPOOL_FILE_PREFIX, Spool, SpooledFile};
 pub use take::take_set;

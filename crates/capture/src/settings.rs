@@ -1,16 +1,17 @@
 //! The bounds of a capture.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-/// How the name of every spooled file begins: what a process that was killed left is known by it.
-pub const SPOOL_FILE_PREFIX: &str = "capture-";
+use crate::pace::Pace;
+use crate::spool::Spool;
 
 /// Deadlines and places of a capture. What a job can ask for (window, largest body) is in the job.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Folder for files on their way. Must exist.
-    pub spool_folder: PathBuf,
+    /// Where files lie on their way.
+    pub spool: Spool,
+    /// How often a tunnel is opened.
+    pub tunnels: Pace,
     /// For one question to the API server about the target's identity.
     pub identify_deadline: Duration,
     /// For a tunnel to be there: TCP, TLS and upgrade together.
@@ -34,7 +35,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            spool_folder: std::env::temp_dir(),
+            spool: Spool::default(),
+            // Each costs the API server a connection and an upgrade, outside of its own fairness.
+            tunnels: Pace::new(20),
             // A GET of one object takes milliseconds; after five seconds the API server is in trouble, and
             // the pod may be gone before it answers.
             identify_deadline: Duration::from_secs(5),

@@ -239,7 +239,8 @@ impl<'a> Set<'a> {
     }
 }
 
-/// Whether a failure says of the target, or of the operator, what holds for the other types as well.
+/// Whether a failure says of the target, or of the operator, what holds for the other types as well. A spool without room
+/// does not: a smaller profile may fit.
 fn ends_set(reason: Reason) -> bool {
     matches!(
         reason,
@@ -249,7 +250,6 @@ fn ends_set(reason: Reason) -> bool {
             | Reason::PortRefused
             | Reason::InvalidSpec
             | Reason::Forbidden
-            | Reason::SpoolUnavailable
     )
 }
 
@@ -281,6 +281,8 @@ impl Set<'_> {
     }
 
     async fn try_to_connect(&mut self) -> Result<Line, Failure> {
+        // Before the lookup, which is to be just before the connection.
+        self.settings.tunnels.turn().await;
         let identity = identify(self.access, self.job, self.settings).await?;
         self.look_at(identity)?;
         let dialled = timeout(self.settings.dial_deadline, self.access.dial(self.job)).await;

@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use capture::Settings;
+use capture::{Settings, Spool};
 use futures::future::join_all;
 use planner::ProfileType;
 
@@ -62,7 +62,7 @@ async fn failure_15_what_a_capture_costs_does_not_grow_with_its_body() {
     // The subject is memory: however slow the machine, no deadline is to end a capture.
     let ample = Duration::from_secs(3_600);
     let settings = Settings {
-        spool_folder: folder.path().to_owned(),
+        spool: Spool::new(folder.path().to_owned(), 1 << 40),
         dial_deadline: ample,
         head_deadline: ample,
         stall_deadline: ample,

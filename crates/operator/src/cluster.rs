@@ -114,7 +114,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
     let worker = Worker {
         access: Arc::new(Kube::new(client.clone(), api::identity::target_id)),
         stores: Arc::clone(&stores),
-        limits: Arc::new(capture_settings(&spool)),
+        limits: Arc::new(capture_settings(&spool, &flags.shared)),
         lead: lead.clone(),
         telemetry: telemetry.clone(),
         clock,
@@ -300,9 +300,10 @@ pub(crate) fn clear_spool(spool: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn capture_settings(spool: &Path) -> capture::Settings {
+pub(crate) fn capture_settings(spool: &Path, flags: &SharedFlags) -> capture::Settings {
     capture::Settings {
-        spool_folder: spool.to_path_buf(),
+        spool: capture::Spool::new(spool.to_path_buf(), flags.spool_size),
+        tunnels: capture::Pace::new(flags.starts_per_second_max),
         ..capture::Settings::default()
     }
 }

@@ -67,6 +67,9 @@ pub struct SharedFlags {
     /// cluster, else a temporary one.
     #[arg(long, env = "PROFILING_SPOOL")]
     pub spool: Option<PathBuf>,
+    /// Size of the spool's volume, which is never filled beyond seven eighths: Kubernetes ends a pod whose volume is full.
+    #[arg(long, env = "PROFILING_SPOOL_SIZE", default_value = SPOOL_SIZE, value_parser = spool_size)]
+    pub spool_size: u64,
     /// Store endpoints that a config may name, besides the provider's own; `http://` ones only when named here.
     #[arg(long, env = "PROFILING_ALLOW_ENDPOINT", value_delimiter = ',')]
     pub allow_endpoint: Vec<String>,
@@ -79,7 +82,7 @@ pub struct SharedFlags {
     /// Captures at once on one node.
     #[arg(long, env = "PROFILING_CAPTURES_PER_NODE_MAX", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub captures_per_node_max: u16,
-    /// Captures begun in any one second.
+    /// Captures begun in any one second, and tunnels opened for them.
     #[arg(long, env = "PROFILING_STARTS_PER_SECOND_MAX", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub starts_per_second_max: u16,
 }
@@ -89,6 +92,7 @@ impl Default for SharedFlags {
         let bounds = planner::Settings::default();
         Self {
             spool: None,
+            spool_size: 4 << 30,
             allow_endpoint: Vec::new(),
             allow_instance_identity: false,
             captures_max: bounds.captures_max,
@@ -135,6 +139,17 @@ pub struct DemoFlags {
     pub run_for: Option<std::time::Duration>,
 }
 
+/// As in the manifests, which name it once for the volume and once here.
+const SPOOL_SIZE: &str = "4Gi";
+
+/// A quantity of Kubernetes, of at least one ordinary profile.
+fn spool_size(text: &str) -> Result<u64, String> {
+    const BYTES_MIN: u64 = 128 << 20;
+    api::quantity::bytes(text)
+        .filter(|bytes| *bytes >= BYTES_MIN)
+        .ok_or_else(|| format!("`{text}` is not the size of a volume; write for example 4Gi, at least 128Mi"))
+}
+
 /// A time like `90s`, `5m` or `1h`, in jiff's friendly form; at most a day.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let explain = || format!("`{text}` is not a time; write for example 60s or 5m, at most 24h");
@@ -153,6 +168,15 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn the_spool_has_the_size_of_its_volume() {
+        assert_eq!(spool_size(SPOOL_SIZE), Ok(SharedFlags::default().spool_size));
+        assert_eq!(spool_size("2G"), Ok(2_000_000_000));
+        for wrong in ["", "4GB", "-4Gi", "100Mi", "0"] {
+            assert!(spool_size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

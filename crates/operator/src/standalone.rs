@@ -151,7 +151,7 @@ fn effects(
     let worker = Worker {
         access: Arc::new(Local::new(move |job| known.identify(job))),
         stores: Arc::new(Stores::new(store_settings)),
-        limits: Arc::new(capture_settings(spool)),
+        limits: Arc::new(capture_settings(spool, flags)),
         lead: Lead::alone(clock),
         telemetry: telemetry.clone(),
         clock,

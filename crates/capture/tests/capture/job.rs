@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use capture::access::Local;
-use capture::{Access, Artifact, Failure, Identity, Settings, take_set};
+use capture::{Access, Artifact, Failure, Identity, Pace, Settings, Spool, take_set};
 use planner::{CaptureId, CaptureJob, ConfigId, ProfileType, Reason, StorePolicy, TargetId, Transport, Trigger, Wall};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -52,7 +52,8 @@ pub fn job(port: u16, types: &[ProfileType]) -> CaptureJob {
 pub fn settings(folder: &Path) -> Settings {
     let ample = Duration::from_secs(60);
     Settings {
-        spool_folder: folder.to_owned(),
+        spool: Spool::new(folder.to_owned(), 4 << 30),
+        tunnels: Pace::new(1_000),
         identify_deadline: ample,
         dial_deadline: ample,
         head_deadline: ample,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use capture::access::Local;
-use capture::{Identity, take_set};
+use capture::{Identity, Settings, Spool, take_set};
 use planner::{ProfileType, Reason, TargetId};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
@@ -78,6 +78,36 @@ async fn failure_13_one_type_that_fails_takes_nothing_from_the_others() {
         reasons(&results),
         [None, Some(Reason::TunnelBroken), Some(Reason::ProfileNotFound), None]
     );
+}
+
+#[tokio::test]
+async fn a_full_spool_costs_what_does_not_fit_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::healthy().await;
+    let job = job(server.port, &[ProfileType::Heap, ProfileType::Goroutine]);
+    let (heap, goroutine) = (
+        fitting("/debug/pprof/heap").len() as u64,
+        fitting("/debug/pprof/goroutine").len() as u64,
+    );
+    // An eighth of the volume is left free: room for both together, but not for one after two sets.
+    let settings = Settings {
+        spool: Spool::new(folder.path().to_owned(), (heap + goroutine) * 8 / 7 + 2),
+        ..settings(folder.path())
+    };
+    let first = take(&job, &steady(), &settings).await;
+    assert_eq!(reasons(&first), [None; 2]);
+    let second = take(&job, &steady(), &settings).await;
+    assert_eq!(reasons(&second), [Some(Reason::SpoolUnavailable); 2]);
+    let message = &second[0].1.as_ref().unwrap_err().message;
+    assert!(
+        message.contains("the spool holds") && message.contains("at most"),
+        "{message}"
+    );
+    until_files_in(folder.path(), 2).await;
+    // What was uploaded makes room.
+    drop(first);
+    let third = take(&job, &steady(), &settings).await;
+    assert_eq!(reasons(&third), [None; 2]);
 }
 
 #[tokio::test]

@@ -1,15 +1,13 @@
-//! The file that a body goes into.
+//! Writing a body into its file.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 
 use planner::Reason;
-use tempfile::TempPath;
 use tokio::task::spawn_blocking;
 
 use crate::failure::Failure;
-use crate::settings::SPOOL_FILE_PREFIX;
+use crate::spool::{Spool, SpooledFile};
 
 /// Bytes gathered before they are written. Each write is a hop to the thread pool for blocking work, about
 /// ten microseconds; at 64 KiB a body of 64 MiB makes a thousand of them, and 32 captures hold 2 MiB.
@@ -21,23 +19,21 @@ const UNSYNCED_BYTES_MAX: usize = 512 << 10;
 
 /// A file on its way. tokio's own file would do the same hop per write, but with a buffer of up to 2 MiB
 /// for each; here the one buffer goes to the thread and comes back.
-pub(super) struct Spool {
+pub(super) struct Writer {
     /// With the thread pool while something is written. First in the struct: closed before it is deleted.
     file: Option<File>,
-    path: TempPath,
+    spooled: SpooledFile,
     pending: Vec<u8>,
     unsynced_bytes: usize,
 }
 
-impl Spool {
-    pub(super) async fn create(folder: &Path) -> Result<Self, Failure> {
-        let folder = folder.to_owned();
-        // The name is drawn at random and created anew, readable by the owner alone.
-        let created = blocking(move || tempfile::Builder::new().prefix(SPOOL_FILE_PREFIX).tempfile_in(folder)).await?;
-        let (file, path) = created.into_parts();
+impl Writer {
+    pub(super) async fn create(spool: &Spool) -> Result<Self, Failure> {
+        let spool = spool.clone();
+        let (file, spooled) = blocking(move || spool.create()).await?;
         Ok(Self {
             file: Some(file),
-            path,
+            spooled,
             pending: Vec::with_capacity(WRITE_BYTES),
             unsynced_bytes: 0,
         })
@@ -56,15 +52,18 @@ impl Spool {
         Ok(())
     }
 
-    pub(super) async fn finish(mut self) -> Result<TempPath, Failure> {
+    pub(super) async fn finish(mut self) -> Result<SpooledFile, Failure> {
         self.flush().await?;
-        Ok(self.path)
+        Ok(self.spooled)
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
         let Some(mut file) = self.file.take() else {
             return Err(unavailable(&io::Error::other("an earlier write failed")));
         };
+        self.spooled
+            .take(self.pending.len() as u64)
+            .map_err(|full| Failure::new(Reason::SpoolUnavailable, full.to_string()))?;
         let mut pending = std::mem::take(&mut self.pending);
         self.unsynced_bytes += pending.len();
         let sync = self.unsynced_bytes >= UNSYNCED_BYTES_MAX;
