@@ -31,6 +31,7 @@ mod prune;
 mod refusal;
 mod scale;
 pub mod sources;
+mod tags;
 pub mod view;
 mod wire;
 

@@ -144,13 +144,6 @@ impl<'a> Cursor<'a> {
         Ok((number, (tag & 7) as u8))
     }
 
-    /// The next field of a message that is here as a whole.
-    #[inline(always)]
-    pub(crate) fn field(&mut self) -> Result<(u64, Value<'a>), Fault> {
-        let (number, wire_type) = self.tag()?;
-        Ok((number, self.value(wire_type)?))
-    }
-
     #[inline(always)]
     fn value(&mut self, wire_type: u8) -> Result<Value<'a>, Fault> {
         Ok(match wire_type {
@@ -302,20 +295,6 @@ impl<'a> Fields<'a> {
         self.tag = END;
         Ok(self)
     }
-}
-
-/// Runs `visit` on each field of a message that is here as a whole: a short one is a bad one.
-#[inline]
-pub(crate) fn each_field<'a>(
-    message: &'a [u8],
-    mut visit: impl FnMut(u64, Value<'a>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut cursor = Cursor::new(message);
-    while !cursor.is_empty() {
-        let (number, value) = cursor.field().map_err(whole)?;
-        visit(number, value)?;
-    }
-    Ok(())
 }
 
 /// Inside a whole message, bytes that are missing are missing for ever.

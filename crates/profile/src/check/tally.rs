@@ -4,7 +4,8 @@ use super::names::Names;
 use super::{CheckError, Summary};
 use crate::limits::{LimitExceeded, Limits, at_most};
 use crate::refusal::Refusal;
-use crate::wire::{Cursor, Fault, Value, count_packed, each_field, whole};
+use crate::tags;
+use crate::wire::{Cursor, Fault, Fields, Value, count_packed, whole};
 
 /// Type and unit, as indexes of strings.
 #[derive(Clone, Copy)]
@@ -76,15 +77,15 @@ impl Tally {
     /// Takes one whole field of the profile.
     pub(super) fn take(&mut self, number: u64, value: Value<'_>) -> Result<(), Refusal> {
         match number {
-            SAMPLE_TYPE => self.sample_type(value.bytes()?),
-            SAMPLE => self.sample(value.bytes()?),
-            MAPPING => self.mapping(value.bytes()?),
-            LOCATION => self.location(value.bytes()?),
-            FUNCTION => self.function(value.bytes()?),
+            SAMPLE_TYPE => self.sample_type(value.bytes()?).map_err(Refusal::inside),
+            SAMPLE => self.sample(value.bytes()?).map_err(Refusal::inside),
+            MAPPING => self.mapping(value.bytes()?).map_err(Refusal::inside),
+            LOCATION => self.location(value.bytes()?).map_err(Refusal::inside),
+            FUNCTION => self.function(value.bytes()?).map_err(Refusal::inside),
             STRING => self.string(value.bytes()?),
             COMMENT => self.comment(value),
             PERIOD_TYPE => {
-                let period_type = value_type(value.bytes()?)?;
+                let period_type = value_type(value.bytes()?).map_err(whole)?;
                 self.names.want(period_type.kind);
                 self.names.want(period_type.unit);
                 // The last one counts, as with every single field that comes twice.
@@ -144,33 +145,32 @@ impl Tally {
         at_most(self.samples, self.limits.samples_max, "samples")?;
         let first = self.samples == 1;
         let (mut locations, mut values, mut labels) = (0_u64, 0_usize, 0_u64);
-        let mut fields = Cursor::new(message);
-        while !fields.is_empty() {
-            match fields.field().map_err(whole)? {
-                (1, Value::Bytes(packed)) => locations += count_packed(packed)?,
-                (1, value) => {
-                    value.varint()?;
-                    locations += 1;
-                }
-                (2, Value::Bytes(packed)) => {
-                    let mut packed = Cursor::new(packed);
-                    while !packed.is_empty() {
-                        let value = packed.varint().map_err(whole)?;
-                        self.sample_value(first, values, value)?;
-                        values += 1;
-                    }
-                }
-                (2, value) => {
-                    self.sample_value(first, values, value.varint()?)?;
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x0a) {
+                locations += count_packed(fields.bytes()?)?;
+            }
+            while fields.is(0x08) {
+                fields.varint()?;
+                locations += 1;
+            }
+            if fields.is(0x12) {
+                let mut packed = Cursor::new(fields.bytes()?);
+                while !packed.is_empty() {
+                    self.sample_value(first, values, packed.varint()?)?;
                     values += 1;
                 }
-                (3, value) => {
-                    labels += 1;
-                    at_most(labels, self.limits.labels_per_sample_max, "labels in one sample")?;
-                    self.label(value.bytes()?)?;
-                }
-                _ => {}
             }
+            while fields.is(0x10) {
+                self.sample_value(first, values, fields.varint()?)?;
+                values += 1;
+            }
+            while fields.is(0x1a) {
+                labels += 1;
+                at_most(labels, self.limits.labels_per_sample_max, "labels in one sample")?;
+                self.label(fields.bytes()?)?;
+            }
+            fields.skip_unknown(tags::SAMPLE)?;
         }
         at_most(
             locations,
@@ -200,18 +200,24 @@ impl Tally {
         Ok(())
     }
 
-    fn label(&mut self, message: &[u8]) -> Result<(), Refusal> {
+    fn label(&mut self, message: &[u8]) -> Result<(), Fault> {
         let (mut key, mut text, mut number, mut unit) = (0, 0, 0, 0);
-        each_field(message, |field, value| {
-            match field {
-                1 => key = value.varint()?,
-                2 => text = value.varint()?,
-                3 => number = value.varint()?,
-                4 => unit = value.varint()?,
-                _ => {}
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x08) {
+                key = fields.varint()?;
             }
-            Ok(())
-        })?;
+            if fields.is(0x10) {
+                text = fields.varint()?;
+            }
+            if fields.is(0x18) {
+                number = fields.varint()?;
+            }
+            if fields.is(0x20) {
+                unit = fields.varint()?;
+            }
+            fields.skip_unknown(tags::LABEL)?;
+        }
         self.note_string(key);
         // As google/pprof reads it: the unit of a label that has a text is not looked at.
         if text != 0 {
@@ -225,17 +231,29 @@ impl Tally {
     fn mapping(&mut self, message: &[u8]) -> Result<(), Refusal> {
         self.mappings += 1;
         at_most(self.mappings, self.limits.mappings_max, "mappings")?;
-        let (mut id, mut file, mut build_id) = (0, 0, 0);
-        each_field(message, |field, value| {
-            match field {
-                1 => id = value.varint()?,
-                5 => file = value.varint()?,
-                6 => build_id = value.varint()?,
-                2..=10 => drop(value.varint()?),
-                _ => {}
+        let mut id = 0;
+        let (mut file, mut build_id) = (0, 0);
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x08) {
+                id = fields.varint()?;
             }
-            Ok(())
-        })?;
+            // Start, limit and offset.
+            while fields.is(0x10) || fields.is(0x18) || fields.is(0x20) {
+                fields.varint()?;
+            }
+            if fields.is(0x28) {
+                file = fields.varint()?;
+            }
+            if fields.is(0x30) {
+                build_id = fields.varint()?;
+            }
+            // What the mapping has.
+            while fields.is(0x38) || fields.is(0x40) || fields.is(0x48) || fields.is(0x50) {
+                fields.varint()?;
+            }
+            fields.skip_unknown(tags::MAPPING)?;
+        }
         not_reserved(id, "a mapping has the reserved id 0")?;
         self.note_string(file);
         self.note_string(build_id);
@@ -246,18 +264,24 @@ impl Tally {
         self.locations += 1;
         at_most(self.locations, self.limits.locations_max, "locations")?;
         let (mut id, mut lines) = (0, 0_u64);
-        each_field(message, |field, value| {
-            match field {
-                1 => id = value.varint()?,
-                4 => {
-                    lines += 1;
-                    line(value.bytes()?)?;
-                }
-                2 | 3 | 5 => drop(value.varint()?),
-                _ => {}
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x08) {
+                id = fields.varint()?;
             }
-            Ok(())
-        })?;
+            // Mapping and address.
+            while fields.is(0x10) || fields.is(0x18) {
+                fields.varint()?;
+            }
+            while fields.is(0x22) {
+                lines += 1;
+                line(fields.bytes()?)?;
+            }
+            if fields.is(0x28) {
+                fields.varint()?;
+            }
+            fields.skip_unknown(tags::LOCATION)?;
+        }
         at_most(lines, self.limits.lines_per_location_max, "lines at one location")?;
         Ok(not_reserved(id, "a location has the reserved id 0")?)
     }
@@ -265,21 +289,28 @@ impl Tally {
     fn function(&mut self, message: &[u8]) -> Result<(), Refusal> {
         self.functions += 1;
         at_most(self.functions, self.limits.functions_max, "functions")?;
-        let (mut id, mut strings) = (0, [0; 3]);
-        let [name, system_name, file] = &mut strings;
-        each_field(message, |field, value| {
-            match field {
-                1 => id = value.varint()?,
-                2 => *name = value.varint()?,
-                3 => *system_name = value.varint()?,
-                4 => *file = value.varint()?,
-                5 => drop(value.varint()?),
-                _ => {}
+        let (mut id, mut name, mut system_name, mut file) = (0, 0, 0, 0);
+        let mut fields = Fields::new(message)?;
+        while !fields.is_at_end() {
+            if fields.is(0x08) {
+                id = fields.varint()?;
             }
-            Ok(())
-        })?;
+            if fields.is(0x10) {
+                name = fields.varint()?;
+            }
+            if fields.is(0x18) {
+                system_name = fields.varint()?;
+            }
+            if fields.is(0x20) {
+                file = fields.varint()?;
+            }
+            if fields.is(0x28) {
+                fields.varint()?;
+            }
+            fields.skip_unknown(tags::FUNCTION)?;
+        }
         not_reserved(id, "a function has the reserved id 0")?;
-        for index in strings {
+        for index in [name, system_name, file] {
             self.note_string(index);
         }
         Ok(())
@@ -379,26 +410,31 @@ fn not_reserved(id: u64, what: &'static str) -> Result<(), Fault> {
 
 fn value_type(message: &[u8]) -> Result<ValueType, Fault> {
     let mut found = ValueType { kind: 0, unit: 0 };
-    each_field(message, |field, value| {
-        match field {
-            1 => found.kind = value.varint()?,
-            2 => found.unit = value.varint()?,
-            _ => {}
+    let mut fields = Fields::new(message)?;
+    while !fields.is_at_end() {
+        if fields.is(0x08) {
+            found.kind = fields.varint()?;
         }
-        Ok(())
-    })?;
+        if fields.is(0x10) {
+            found.unit = fields.varint()?;
+        }
+        fields.skip_unknown(tags::VALUE_TYPE)?;
+    }
     Ok(found)
 }
 
+#[inline]
 fn line(message: &[u8]) -> Result<(), Fault> {
     let mut function = 0;
-    each_field(message, |field, value| {
-        match field {
-            1 => function = value.varint()?,
-            2 | 3 => drop(value.varint()?),
-            _ => {}
+    let mut fields = Fields::new(message)?;
+    while !fields.is_at_end() {
+        if fields.is(0x08) {
+            function = fields.varint()?;
         }
-        Ok(())
-    })?;
+        while fields.is(0x10) || fields.is(0x18) {
+            fields.varint()?;
+        }
+        fields.skip_unknown(tags::LINE)?;
+    }
     not_reserved(function, "a line has no function")
 }

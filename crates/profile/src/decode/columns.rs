@@ -6,7 +6,8 @@ use crate::check::CheckError;
 use crate::limits::{Limits, at_most};
 use crate::model::{Function, Label, LabelValue, Line, Location, Mapping, Samples, StringId};
 use crate::refusal::Refusal;
-use crate::wire::{Cursor, Fault, Fields, Tags, whole};
+use crate::tags::{FUNCTION, LABEL, LINE, LOCATION, MAPPING, PROFILE, SAMPLE, VALUE_TYPE};
+use crate::wire::{Cursor, Fault, Fields, whole};
 
 /// What is wrong with a profile that says its time twice.
 pub(super) const CONCATENATED: &str = "two profiles are concatenated";
@@ -100,18 +101,6 @@ pub(super) struct Counted {
     pub(super) functions: bool,
 }
 
-// The tags of each message: field numbers and wire types, numbers that repeat with both of theirs.
-const PROFILE: Tags = Tags::new(&[
-    0x0a, 0x12, 0x1a, 0x22, 0x2a, 0x32, 0x38, 0x40, 0x48, 0x50, 0x5a, 0x60, 0x68, 0x6a, 0x70, 0x78,
-]);
-const VALUE_TYPE: Tags = Tags::new(&[0x08, 0x10]);
-const SAMPLE: Tags = Tags::new(&[0x08, 0x0a, 0x10, 0x12, 0x1a]);
-const LABEL: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20]);
-const MAPPING: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38, 0x40, 0x48, 0x50]);
-const LOCATION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x22, 0x28]);
-const LINE: Tags = Tags::new(&[0x08, 0x10, 0x18]);
-const FUNCTION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20, 0x28]);
-
 impl Columns {
     /// Reads all fields of an uncompressed profile.
     pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Self, CheckError> {
@@ -170,10 +159,18 @@ impl Columns {
                 at_most(self.sample_types.len() as u64 + 1, limit, "sample types")?;
                 self.sample_types.push(value_type(profile.bytes()?).map_err(whole)?);
             }
-            0x12 => self.sample(message(profile, limits)?, limits).map_err(inside)?,
-            0x1a => self.mapping(message(profile, limits)?, limits).map_err(inside)?,
-            0x22 => self.location(message(profile, limits)?, limits).map_err(inside)?,
-            0x2a => self.function(message(profile, limits)?, limits).map_err(inside)?,
+            0x12 => self
+                .sample(message(profile, limits)?, limits)
+                .map_err(Refusal::inside)?,
+            0x1a => self
+                .mapping(message(profile, limits)?, limits)
+                .map_err(Refusal::inside)?,
+            0x22 => self
+                .location(message(profile, limits)?, limits)
+                .map_err(Refusal::inside)?,
+            0x2a => self
+                .function(message(profile, limits)?, limits)
+                .map_err(Refusal::inside)?,
             0x32 => {
                 let string = profile.bytes()?;
                 at_most(self.strings.len() as u64 + 1, limits.strings_max, "strings")?;
@@ -412,15 +409,6 @@ fn message<'a>(profile: &mut Cursor<'a>, limits: &Limits) -> Result<&'a [u8], Re
     let message = profile.bytes()?;
     at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
     Ok(message)
-}
-
-/// Inside a message that is there as a whole nothing is still to come.
-#[cold]
-fn inside(refusal: Refusal) -> Refusal {
-    match refusal {
-        Refusal::Fault(fault) => Refusal::Fault(whole(fault)),
-        limit @ Refusal::Limit(_) => limit,
-    }
 }
 
 fn value_type(message: &[u8]) -> Result<(u64, u64), Fault> {
