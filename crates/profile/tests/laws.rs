@@ -12,6 +12,8 @@ use testkit::soak;
 mod delta;
 #[path = "laws/filters.rs"]
 mod filters;
+#[path = "laws/merges.rs"]
+mod merges;
 #[path = "laws/views.rs"]
 mod views;
 

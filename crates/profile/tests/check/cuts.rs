@@ -1,7 +1,9 @@
 //! Bodies that end too early, at each of their bytes.
 
+use profile::Limits;
 use profile::check::CheckError;
 use zlib_rs::crc32::crc32;
+use zlib_rs::{Inflate, InflateFlush};
 
 use crate::bodies::*;
 
@@ -51,6 +53,29 @@ fn gzip_in_any_of_its_forms_is_told_to_be_cut() {
     let members = [gzip(&plain[..9]), gzip(&plain[9..14]), gzip(&plain[14..])].concat();
     assert!(check(&members).is_ok());
     assert_cuts_are_told("three members", &members);
+}
+
+/// Bytes of what the beginning of a gzip unpacks to.
+fn unpacked_bytes(begin: &[u8]) -> u64 {
+    let mut unpacked = vec![0; 1 << 20];
+    let mut inflate = Inflate::new(false, 15);
+    // Whether it ends here or asks for more.
+    let _end = inflate.decompress(begin, &mut unpacked, InflateFlush::NoFlush);
+    inflate.total_out()
+}
+
+#[test]
+fn a_cut_body_is_unpacked_to_its_last_byte() {
+    // So dense that one byte fills the buffer of what is unpacked, and leaves the rest of what it says for the next one.
+    let padding = bytes(99, &vec![0; 512 << 10]);
+    let body = gzip(&[small()[..1].concat(), padding, small()[1..].concat()].concat());
+    for end in 11..body.len() - 8 {
+        let uncompressed_bytes = unpacked_bytes(&body[10..end]);
+        for chunk in [1, end] {
+            let verdict = check_within(Limits::DEFAULT, body[..end].chunks(chunk));
+            assert_eq!(verdict, Err(CheckError::Truncated { uncompressed_bytes }), "at {end}");
+        }
+    }
 }
 
 #[test]
