@@ -157,6 +157,8 @@ reasons! {
     EndpointNotAllowed,
     /// No credentials were found.
     CredentialsUnavailable,
+    /// The store cannot be used as the config and the operator's environment have it.
+    StorageMisconfigured,
 
     // Conditions when all is well, or not known yet.
     /// Everything the config needs is there.

@@ -105,6 +105,7 @@ stories! {
     story_samples_that_decide_nothing,
     story_shutdown,
     story_store_fails,
+    story_store_misconfigured,
     story_suspend_and_edit,
     story_threshold,
     story_totals,

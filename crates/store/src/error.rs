@@ -176,7 +176,7 @@ impl StoreError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::EndpointNotAllowed { .. } | Self::HttpNotAllowed { .. } => Reason::EndpointNotAllowed,
-            Self::InvalidPolicy { .. } | Self::RegionMissing => Reason::InvalidSpec,
+            Self::InvalidPolicy { .. } | Self::RegionMissing => Reason::StorageMisconfigured,
             Self::CredentialsMissing | Self::Credentials { .. } => Reason::CredentialsUnavailable,
             Self::Denied { .. } => Reason::StorageDenied,
             Self::BucketNotFound { .. } | Self::WrongRegion { .. } => Reason::BucketNotFound,

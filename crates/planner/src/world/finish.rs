@@ -319,6 +319,7 @@ const fn is_of_store(reason: Reason) -> bool {
             | Reason::SpoolUnavailable
             | Reason::EndpointNotAllowed
             | Reason::CredentialsUnavailable
+            | Reason::StorageMisconfigured
     )
 }
 

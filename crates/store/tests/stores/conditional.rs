@@ -171,7 +171,7 @@ async fn failure_21_a_prefix_is_used_as_written() {
         };
         assert_eq!(
             stores.open(&policy).unwrap_err().reason(),
-            Reason::InvalidSpec,
+            Reason::StorageMisconfigured,
             "{prefix}"
         );
     }

@@ -93,7 +93,7 @@ async fn nothing_leaves_the_folder() {
     for bucket in ["..", ".", "/etc", "a/b", "a/"] {
         assert_eq!(
             stores.open(&policy(bucket)).unwrap_err().reason(),
-            Reason::InvalidSpec,
+            Reason::StorageMisconfigured,
             "{bucket}"
         );
     }
@@ -107,7 +107,7 @@ async fn nothing_leaves_the_folder() {
             .put_profile(&job(1, policy), Spooled::new(b"x").body())
             .await
             .unwrap_err();
-        assert_eq!(error.reason(), Reason::InvalidSpec, "{prefix}");
+        assert_eq!(error.reason(), Reason::StorageMisconfigured, "{prefix}");
     }
     assert_eq!(objects_in(root.path()).unwrap(), Vec::<String>::new());
 }

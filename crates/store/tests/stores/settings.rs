@@ -52,7 +52,9 @@ async fn a_missing_region_is_said_and_not_guessed() {
         endpoint: None,
         ..policy("")
     };
-    assert!(matches!(refused(settings(""), &own), StoreError::RegionMissing));
+    let error = refused(settings(""), &own);
+    assert!(matches!(error, StoreError::RegionMissing), "{error}");
+    assert_eq!(error.reason(), Reason::StorageMisconfigured);
     let mut of_environment = settings("");
     let keys = [
         ("AWS_ACCESS_KEY_ID", "k"),
@@ -127,7 +129,7 @@ async fn names_that_would_leave_their_place_in_a_url_are_refused() {
         };
         assert_eq!(
             refused(settings("127.0.0.1:9000"), &policy).reason(),
-            Reason::InvalidSpec,
+            Reason::StorageMisconfigured,
             "{bucket}"
         );
     }
@@ -137,7 +139,11 @@ async fn names_that_would_leave_their_place_in_a_url_are_refused() {
             endpoint: None,
             ..policy("")
         };
-        assert_eq!(refused(settings(""), &policy).reason(), Reason::InvalidSpec, "{region}");
+        assert_eq!(
+            refused(settings(""), &policy).reason(),
+            Reason::StorageMisconfigured,
+            "{region}"
+        );
     }
 }
 
