@@ -24,12 +24,12 @@ pub const CONCURRENT_PODS: RangeInclusive<i64> = 1..=256;
 pub const BODY_BYTES: RangeInclusive<i64> = 65_536..=1_073_741_824;
 /// Characters of a bucket's name, by the rule of S3.
 pub const BUCKET_CHARS: RangeInclusive<usize> = 3..=63;
-/// Characters of a prefix: S3 keys hold 1024 bytes, and half of them is left to what follows.
-pub const PREFIX_CHARS_MAX: usize = 512;
+/// Characters of a prefix, each of which is a byte: what a key has room for.
+pub const PREFIX_CHARS_MAX: usize = planner::keys::PREFIX_BYTES_MAX;
 /// Characters of an endpoint: scheme, a host name of at most 253, and a port.
 pub const ENDPOINT_CHARS_MAX: usize = 268;
-/// Characters of a region; the longest of AWS has 14.
-pub const REGION_CHARS_MAX: usize = 64;
+/// Characters of a region: it becomes a label of a host's name. The longest of AWS has 14.
+pub const REGION_CHARS_MAX: usize = 63;
 /// Labels in `labelSelector`, and expressions beside it: far more than any selector in use, and few
 /// enough for every rule to stay within the API server's cost budget.
 pub const SELECTOR_LABELS_MAX: usize = 32;

@@ -16,6 +16,10 @@ use crate::profile_type::{ProfileType, TypeSet};
 use crate::reason::Reason;
 use crate::time::Wall;
 
+/// Bytes of a store's prefix. A key of S3 holds 1,024, and what follows the prefix in a record's key is at most a namespace
+/// of 63, a service and a pod of 253 each, and 120 of our own.
+pub const PREFIX_BYTES_MAX: usize = 256;
+
 /// The id of a capture.
 ///
 /// Derived from what tells captures apart and nothing else. The decision counts in whole seconds,
@@ -43,7 +47,7 @@ pub fn profile_keys(job: &CaptureJob, profile_type: ProfileType) -> [String; 2] 
         "{}{}/{}/{}-{}",
         folder(&job.store.prefix),
         date(job.decided_at),
-        segment(&job.service),
+        service_segment(&job.service),
         stamp(job.decided_at),
         profile_type.as_str()
     );
@@ -66,7 +70,7 @@ pub fn record_key(job: &CaptureJob) -> String {
     format!(
         "{}{}/{}_{}_{}_{}_{}.json",
         records_folder(&job.store.prefix, job.decided_at, &job.namespace),
-        segment(&job.service),
+        service_segment(&job.service),
         time_of_day(job.decided_at),
         segment(&job.pod),
         job.trigger.reason().as_kebab(),
@@ -145,16 +149,28 @@ fn folder(prefix: &str) -> String {
 /// One segment of a key from a name that others chose. Kubernetes names pass unchanged; anything that
 /// could add a segment, climb, or be taken for a field separator becomes a dash.
 fn segment(name: &str) -> String {
-    let clean: String = name
-        .chars()
-        .map(|one| {
-            if one.is_ascii_alphanumeric() || matches!(one, '-' | '.') {
-                one
-            } else {
-                '-'
-            }
-        })
-        .collect();
+    cleaned(name, |one| matches!(one, '-' | '.'))
+}
+
+/// A service's segment. Its name may be a label, which may have underscores, and no field stands beside it. None of them
+/// comes first: a name that begins with one is ours.
+fn service_segment(name: &str) -> String {
+    let mut clean = cleaned(name, |one| matches!(one, '-' | '.' | '_'));
+    if clean.starts_with('_') {
+        clean.replace_range(..1, "-");
+    }
+    clean
+}
+
+fn cleaned(name: &str, is_plain: impl Fn(char) -> bool) -> String {
+    let letter = |one: char| {
+        if one.is_ascii_alphanumeric() || is_plain(one) {
+            one
+        } else {
+            '-'
+        }
+    };
+    let clean: String = name.chars().map(letter).collect();
     if clean.is_empty() || clean.chars().all(|one| one == '.') {
         "unknown".into()
     } else {

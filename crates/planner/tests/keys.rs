@@ -87,6 +87,32 @@ fn failure_21_a_prefix_is_not_cleaned_like_a_path() {
 }
 
 #[test]
+fn a_service_is_named_as_its_label() {
+    let mut job = job();
+    job.service = "Check_out.v2".into();
+    assert!(keys::profile_keys(&job, ProfileType::Heap)[0].starts_with("profiles/2026-02-03/Check_out.v2/"));
+    job.service = "_captures".into();
+    assert!(keys::profile_keys(&job, ProfileType::Heap)[0].starts_with("profiles/2026-02-03/-captures/"));
+}
+
+/// With every name as long as it may be.
+#[test]
+fn the_longest_key_is_one_that_s3_takes() {
+    let mut job = job();
+    job.store.prefix = "p".repeat(keys::PREFIX_BYTES_MAX).into();
+    job.namespace = "n".repeat(63).into();
+    job.service = "s".repeat(253).into();
+    job.pod = "p".repeat(253).into();
+    job.types = ProfileType::ALL.to_vec();
+    let profiles = ProfileType::ALL
+        .into_iter()
+        .flat_map(|one| keys::profile_keys(&job, one));
+    for key in profiles.chain([keys::record_key(&job)]) {
+        assert!(key.len() <= 1_024, "{} bytes: {key}", key.len());
+    }
+}
+
+#[test]
 fn an_id_depends_on_what_tells_captures_apart_and_on_nothing_else() {
     let id = |config, target, container, reason, at| {
         keys::capture_id(ConfigId(config), TargetId(target), container, reason, at)
@@ -124,7 +150,7 @@ proptest! {
     #[test]
     fn a_record_name_is_read_back(
         namespace in "[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?",
-        service in "[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?",
+        service in "[a-zA-Z0-9]([-a-zA-Z0-9._]{0,20}[a-zA-Z0-9])?",
         pod in "[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?",
         prefix in prop_oneof![Just(String::new()), "[a-z]{1,5}(/[a-z_]{1,5}){0,2}"],
         seconds in 0i64..4_102_444_800,
@@ -161,12 +187,13 @@ proptest! {
         for key in keys::profile_keys(&job, ProfileType::Cpu) {
             prop_assert_eq!(key.split('/').count(), 4, "{}", key);
             prop_assert!(key.split('/').all(|one| !one.is_empty() && one != "." && one != ".."), "{}", key);
-            prop_assert!(key.is_ascii() && !key.contains("_captures"));
+            prop_assert!(key.is_ascii() && !key.contains("/_"), "{}", key);
         }
         let record = keys::record_key(&job);
         prop_assert_eq!(record.split('/').count(), 6, "{}", record);
         prop_assert!(record.split('/').all(|one| !one.is_empty() && one != "." && one != ".."), "{}", record);
-        prop_assert_eq!(record.split('_').count(), 6, "{}", record);
+        let file = record.rsplit('/').next().unwrap_or_default();
+        prop_assert_eq!(file.split('_').count(), 5, "{}", record);
     }
 
     #[test]

@@ -261,11 +261,9 @@ fn day_folders(prefix: &str, scope: &Scope, since: Wall, now: Wall) -> Vec<Strin
 /// A prefix is used as written, never cleaned like a file path. One that any file system, proxy or URL library on the
 /// way would clean is refused, so that what the user wrote is what the bucket holds.
 fn check_prefix(prefix: &str) -> Result<(), StoreError> {
-    // The longest key is 1,024 bytes; what we append has three names of at most 253.
-    const BYTES_MAX: usize = 256;
     let climbs = prefix.split('/').any(|segment| segment == "." || segment == "..");
     let outer_slash = prefix.starts_with('/') || prefix.ends_with('/');
-    if climbs || outer_slash || prefix.len() > BYTES_MAX || prefix.chars().any(char::is_control) {
+    if climbs || outer_slash || prefix.len() > keys::PREFIX_BYTES_MAX || prefix.chars().any(char::is_control) {
         let remedy =
             "write a prefix of at most 256 bytes without '.' or '..' as a segment, without a slash at its ends";
         return Err(StoreError::invalid("prefix", prefix, remedy));

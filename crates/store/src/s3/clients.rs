@@ -34,7 +34,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Providers kept; there are fewer regions, but a config may write what it likes.
 const PROVIDERS_MAX: usize = 64;
 
-/// The region of stores that have none of their own.
+/// The region of stores that have none of their own, where nobody names one.
 const REGION_OF_CUSTOM_ENDPOINTS: &str = "us-east-1";
 
 impl Clients {
@@ -101,8 +101,8 @@ impl Clients {
         let custom = policy.endpoint.as_ref().map(|_| REGION_OF_CUSTOM_ENDPOINTS);
         // A library's silent default would send the first user outside the US to the wrong place.
         let region = own
-            .or(custom)
             .or(self.settings.environment.region())
+            .or(custom)
             .ok_or(StoreError::RegionMissing)?;
         // It becomes part of a host name.
         let plain = |one: char| one.is_ascii_alphanumeric() || one == '-' || one == '_';
@@ -143,13 +143,26 @@ fn plain_endpoint(text: &str) -> Option<Url> {
     (bare && matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }
 
+/// Amazon's partitions that have a domain of their own, by how their regions begin: China, the European sovereign cloud,
+/// and those of the United States and their allies that are not on the internet.
+const PARTITIONS: [(&str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+];
+
+/// The domain under which a region's services are; that of most regions, where the region is of no partition above.
+pub(super) fn domain(region: &str) -> &'static str {
+    let of_partition = PARTITIONS.iter().find(|(start, _)| region.starts_with(start));
+    of_partition.map_or("amazonaws.com", |(_, domain)| domain)
+}
+
 /// Amazon's own URL of a bucket.
 fn provider_base(bucket: &str, region: &str) -> String {
-    let domain = if region.starts_with("cn-") {
-        "amazonaws.com.cn"
-    } else {
-        "amazonaws.com"
-    };
+    let domain = domain(region);
     // The wildcard of the certificate covers one label.
     if bucket.contains('.') {
         format!("https://s3.{region}.{domain}/{bucket}")

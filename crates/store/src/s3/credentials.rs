@@ -15,6 +15,7 @@ use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use reqwest::Url;
 use tokio::time::timeout;
 
+use super::clients::domain;
 use crate::error::StoreError;
 use crate::settings::StoreSettings;
 
@@ -73,11 +74,10 @@ pub(super) fn provider(
             builder = builder.with_config(key, value);
         }
     }
-    if region.starts_with("cn-") && environment.get("AWS_ENDPOINT_URL_STS").is_none() {
-        builder = builder.with_config(
-            AmazonS3ConfigKey::StsEndpoint,
-            format!("https://sts.{region}.amazonaws.com.cn"),
-        );
+    if environment.get("AWS_ENDPOINT_URL_STS").is_none() {
+        // The library knows one domain only.
+        let endpoint = format!("https://sts.{region}.{}", domain(region));
+        builder = builder.with_config(AmazonS3ConfigKey::StsEndpoint, endpoint);
     }
     let chain = builder
         .build()

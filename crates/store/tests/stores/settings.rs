@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use planner::{Reason, StorePolicy};
+use planner::{Reason, StorePolicy, keys};
 use store::{Environment, StoreError, StoreSettings, Stores};
 
+use crate::scripted::{Scripted, answer};
 use crate::server::{policy, settings};
 
 fn refused(settings: StoreSettings, policy: &StorePolicy) -> StoreError {
@@ -69,7 +70,23 @@ async fn a_missing_region_is_said_and_not_guessed() {
     );
     for (bucket, region, base) in [
         ("with.dot", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/with.dot"),
+        ("plain", "us-gov-west-1", "https://plain.s3.us-gov-west-1.amazonaws.com"),
         ("plain", "cn-north-1", "https://plain.s3.cn-north-1.amazonaws.com.cn"),
+        (
+            "plain",
+            "eusc-de-east-1",
+            "https://plain.s3.eusc-de-east-1.amazonaws.eu",
+        ),
+        (
+            "with.dot",
+            "us-iso-east-1",
+            "https://s3.us-iso-east-1.c2s.ic.gov/with.dot",
+        ),
+        (
+            "plain",
+            "us-isob-east-1",
+            "https://plain.s3.us-isob-east-1.sc2s.sgov.gov",
+        ),
     ] {
         let policy = StorePolicy {
             bucket: bucket.into(),
@@ -79,6 +96,43 @@ async fn a_missing_region_is_said_and_not_guessed() {
         let store = Stores::new(settings("")).open(&policy).unwrap();
         assert!(format!("{store:?}").contains(base), "{store:?}");
     }
+}
+
+#[tokio::test]
+async fn a_custom_endpoint_is_asked_for_the_region_that_somebody_names() {
+    let server = Scripted::start(|_, _| answer("200 OK", "", "<ListBucketResult></ListBucketResult>")).await;
+    let keys = [("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")];
+    for (own, environment, asked) in [
+        (Some("eu-north-1"), Some("eu-west-1"), "eu-north-1"),
+        (None, Some("eu-west-1"), "eu-west-1"),
+        (None, None, "us-east-1"),
+    ] {
+        let named = environment.map(|region| ("AWS_REGION", region));
+        let settings = StoreSettings {
+            environment: Environment::from_pairs(keys.into_iter().chain(named)),
+            ..settings(&server.address)
+        };
+        let policy = StorePolicy {
+            region: own.map(Into::into),
+            ..policy(&server.address)
+        };
+        Stores::new(settings).open(&policy).unwrap().probe().await.unwrap();
+        let request = server.seen().pop().unwrap();
+        let authorization = request.header("authorization").unwrap();
+        assert!(authorization.contains(&format!("/{asked}/s3/")), "{authorization}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_that_leaves_no_room_in_a_key_is_refused() {
+    let stores = Stores::new(settings("127.0.0.1:9000"));
+    let of = |bytes: usize| StorePolicy {
+        prefix: "p".repeat(bytes).into(),
+        ..policy("127.0.0.1:9000")
+    };
+    stores.open(&of(keys::PREFIX_BYTES_MAX)).unwrap();
+    let error = stores.open(&of(keys::PREFIX_BYTES_MAX + 1)).unwrap_err();
+    assert_eq!(error.reason(), Reason::StorageMisconfigured, "{error}");
 }
 
 #[tokio::test]
