@@ -168,6 +168,29 @@ fn samples_are_the_same_by_stack_and_labels() {
     assert_eq!(samples(&number, &label(&[(1, 8), (3, 5)])), 2);
 }
 
+/// As many samples as make some of the hashes that the merger keeps the same: of 32 bits, ten pairs are to be expected.
+const SAMPLES: u64 = 300_000;
+
+#[test]
+fn samples_stay_apart_though_their_hashes_meet() {
+    // Pairs of locations, which are more than the samples.
+    const LOCATIONS: u64 = 600;
+    let location = |id| message(4, &[number(1, id), number(3, id)]);
+    let locations: Vec<_> = (1..=LOCATIONS).map(location).collect();
+    let by_stack = |index| {
+        let stack = [number(1, 1 + index % LOCATIONS), number(1, 1 + index / LOCATIONS)];
+        message(2, &[stack.concat(), number(2, 1)])
+    };
+    let by_label = |index| sample(&message(3, &[number(1, 8), number(3, 1 + index)]));
+    for samples in [
+        (0..SAMPLES).map(by_stack).collect::<Vec<_>>(),
+        (0..SAMPLES).map(by_label).collect(),
+    ] {
+        let merged = of_both(&[locations.concat(), samples.concat()], &[]);
+        assert_eq!(merged.sample_count() as u64, SAMPLES);
+    }
+}
+
 /// Of time, duration and period; in this order.
 fn times(headers: &[[u64; 3]]) -> [i64; 3] {
     let profiles: Vec<_> = headers
