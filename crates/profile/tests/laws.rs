@@ -4,7 +4,7 @@
 use profile::merge::Merger;
 use profile::view::View;
 use profile::view::stacks::Stacks;
-use profile::{Limits, Profile};
+use profile::{Limits, Profile, ScaleError};
 use proptest::prelude::*;
 use testkit::soak;
 
@@ -254,6 +254,12 @@ fn profiles_that_measure_other_things_are_not_merged() {
     );
     assert!(merger.add(&decode(&nanoseconds)).is_ok());
     assert!(Merger::new().finish().is_err());
+    // Nor are they made to sum to the same.
+    for other in [&count, &other_period] {
+        let normalized = decode(&nanoseconds).normalize(&decode(other));
+        assert!(matches!(normalized, Err(ScaleError::Incompatible(_))));
+    }
+    assert_eq!(decode(&nanoseconds).normalize(&decode(&nanoseconds)), Ok(()));
 }
 
 #[test]

@@ -388,10 +388,10 @@ fn each_limit_is_named_when_it_is_exceeded_and_only_then() {
     for (name, body, exactly, limits) in cases {
         let within = check_within(limits(default, exactly), [&body]);
         assert!(!matches!(within, Err(CheckError::Limit(_))), "{name}: {within:?}");
-        assert_eq!(
-            exceeded(check_within(limits(default, exactly - 1), [&body])),
-            (name, exactly - 1)
-        );
+        for chunk in [1, body.len()] {
+            let beyond = check_within(limits(default, exactly - 1), body.chunks(chunk));
+            assert_eq!(exceeded(beyond), (name, exactly - 1));
+        }
     }
     let large = small().iter().map(Vec::len).max().unwrap() as u64;
     let message_max = |message_bytes_max| Limits {
