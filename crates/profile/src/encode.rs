@@ -83,7 +83,7 @@ impl Profile<'_> {
                 + 2 * MESSAGE_BYTES_MAX
                 + (MESSAGE_BYTES_MAX + 4 * NUMBER_BYTES_MAX) * sample.labels.len();
             out.message(2, bytes_max, |out| {
-                out.repeated_small(1, sample.stack.iter().map(|index| location_id(*index)));
+                out.stack(1, sample.stack, &location_id);
                 out.repeated(2, sample.values.iter().map(|value| value.cast_unsigned()));
                 for label in sample.labels {
                     out.message(3, |out| {
@@ -386,14 +386,30 @@ impl Span<'_> {
         }
     }
 
-    /// The same for numbers of which all are small.
+    /// The ids of a stack, of which nearly all are small: four of them fit into one word.
     #[inline(always)]
-    fn repeated_small(&mut self, field: u8, values: impl ExactSizeIterator<Item = u64>) {
-        if values.len() > 2 {
-            self.message(field, |out| values.for_each(|value| out.varint(value)));
-        } else {
-            values.for_each(|value| self.number_or_zero(field, value));
+    fn stack(&mut self, field: u8, stack: &[u32], id: impl Fn(u32) -> u64) {
+        if stack.len() <= 2 {
+            return stack.iter().for_each(|index| self.number_or_zero(field, id(*index)));
         }
+        self.message(field, |out| {
+            let (fours, rest) = stack.as_chunks::<4>();
+            for four in fours {
+                let four = four.map(&id);
+                if four.iter().fold(0, |all, id| all | id) >= 1 << 14 {
+                    four.iter().for_each(|id| out.varint(*id));
+                    continue;
+                }
+                let (mut word, mut bytes) = (0, 0);
+                for id in four {
+                    let (of_one, bytes_of_one) = varint_of_two(id);
+                    word |= of_one << (8 * bytes);
+                    bytes += bytes_of_one;
+                }
+                out.word(word, bytes);
+            }
+            rest.iter().for_each(|index| out.varint(id(*index)));
+        });
     }
 
     #[inline(always)]
