@@ -62,9 +62,12 @@ impl Prune {
                 Some(at) => Cut::Lines(at as u32 + 1),
             }
         };
-        Self {
-            cuts: profile.locations.iter().map(cut).collect(),
+        let mut cuts: Vec<_> = profile.locations.iter().map(cut).collect();
+        // Most patterns match nothing, and no stack has to be looked at.
+        if cuts.iter().all(|cut| *cut == Cut::Nothing) {
+            cuts.clear();
         }
+        Self { cuts }
     }
 
     fn cut(&self, location: usize) -> Cut {
@@ -83,6 +86,9 @@ impl Prune {
     /// What is left of a stack, leaf first. Frames are dropped only below the outermost that is not to be dropped, or
     /// nothing might be left.
     pub(crate) fn kept<'s>(&self, stack: &'s [u32]) -> &'s [u32] {
+        if self.cuts.is_empty() {
+            return stack;
+        }
         let mut found_user = false;
         for (index, location) in stack.iter().enumerate().rev() {
             match self.cut(*location as usize) {
@@ -148,7 +154,7 @@ impl Profile<'_> {
                 location.lines_begin += lines;
             }
         }
-        if prune.cuts.iter().all(|cut| *cut == Cut::Nothing) {
+        if prune.cuts.is_empty() {
             return;
         }
         let types = self.header.sample_types.len();

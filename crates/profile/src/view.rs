@@ -7,12 +7,13 @@
 //! [`View::top`] and [`View::peek`] are pprof's reports. [`stacks::Stacks`] are the stacks of one view or of two, from
 //! which come folded lines and the trees of [`flame`], drawn by [`svg`]; [`speedscope`] writes what that program reads.
 
-use crate::limits::{LimitExceeded, at_most};
+use crate::limits::LimitExceeded;
 use crate::model::{Label, LabelValue, Profile};
 use crate::prune::{Prune, PruneError};
 
 mod edges;
 pub mod flame;
+mod frames;
 mod json;
 mod nodes;
 pub mod peek;
@@ -23,11 +24,8 @@ pub mod svg;
 pub mod top;
 pub mod units;
 
+use frames::Frames;
 use nodes::Nodes;
-
-/// Frames of all stacks, each inlined call counted where it stands. 256 Mi: a profile of as many bytes as are allowed, two
-/// for each frame. Without it a location of thousands of lines that stands in every stack is a bomb.
-const FRAMES_MAX: u64 = 256 << 20;
 
 /// Why a profile cannot be shown.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -57,13 +55,9 @@ pub enum ViewError {
 /// One sample type of a profile, by function name.
 #[derive(Debug)]
 pub struct View<'p> {
-    profile: &'p Profile<'p>,
-    sample_type: usize,
-    prune: Prune,
     nodes: Nodes<'p>,
+    frames: Frames,
     total: i64,
-    /// In all stacks.
-    frames: usize,
     /// Whether no value is negative.
     is_sum: bool,
 }
@@ -94,26 +88,14 @@ impl<'p> View<'p> {
         }
         let prune = Prune::of(profile)?;
         let nodes = Nodes::new(profile, &prune);
-        let mut view = Self {
-            profile,
-            sample_type,
-            prune,
+        let frames = Frames::new(profile, sample_type, &prune, &nodes)?;
+        let is_sum = frames.spans().iter().all(|span| span.value > 0);
+        Ok(Self {
             nodes,
+            frames,
+            is_sum,
             total: total(profile, sample_type),
-            frames: 0,
-            is_sum: true,
-        };
-        let (mut frames, mut is_sum) = (0_u64, true);
-        for (stack, value) in view.samples() {
-            is_sum &= value > 0;
-            frames += stack
-                .iter()
-                .map(|location| view.nodes.of(*location).len() as u64)
-                .sum::<u64>();
-        }
-        at_most(frames, FRAMES_MAX, "frames in all stacks")?;
-        (view.frames, view.is_sum) = (frames as usize, is_sum);
-        Ok(view)
+        })
     }
 
     /// What percentages are of: the sum of all values without their signs; of a comparison only the base's.
@@ -126,19 +108,6 @@ impl<'p> View<'p> {
     pub fn with_total(mut self, total: i64) -> Self {
         self.total = total;
         self
-    }
-
-    /// Stacks, leaf first, in locations, with their values; none is zero.
-    fn samples(&self) -> impl Iterator<Item = (&[u32], i64)> {
-        let samples = &self.profile.samples;
-        let types = self.profile.header.sample_types.len();
-        let values = samples.values.iter().skip(self.sample_type).step_by(types);
-        let begins = std::iter::once(0).chain(samples.stack_ends.iter().copied());
-        let stacks = begins.zip(&samples.stack_ends).zip(values);
-        stacks.filter(|(_, value)| **value != 0).map(|((begin, end), value)| {
-            let stack = samples.stacks.get(begin as usize..*end as usize);
-            (self.prune.kept(stack.unwrap_or_default()), *value)
-        })
     }
 }
 

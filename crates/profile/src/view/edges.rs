@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::View;
+use super::frames::Frame;
 
 /// All calls from one function to another.
 #[derive(Debug, Clone, Copy)]
@@ -23,26 +24,28 @@ impl View<'_> {
     /// passed over, as if their callers had made their calls; a call of a function by itself is none.
     pub(super) fn edges(&self, kept: impl Fn(u32) -> bool, wanted: impl Fn(u32, u32) -> bool) -> Vec<Edge> {
         let mut edges: HashMap<u64, Edge> = HashMap::new();
-        for (sample, (stack, value)) in self.samples().enumerate() {
-            let mut caller = None;
-            for location in stack.iter().rev() {
-                for (depth, node) in self.nodes.of(*location).iter().enumerate() {
-                    if !kept(*node) {
-                        continue;
-                    }
-                    if let Some(from) = caller.replace(*node)
-                        && from != *node
-                        && wanted(from, *node)
-                    {
-                        let edge = Edge {
-                            from,
-                            to: *node,
-                            weight: value,
-                            inline: depth > 0,
-                            sample,
-                        };
-                        add(&mut edges, edge);
-                    }
+        // The frames of a stack that are kept: written one over the other until one is, so that nothing has to be foreseen.
+        let mut left = Vec::new();
+        for (sample, (stack, value)) in self.frames.stacks().enumerate() {
+            left.resize(left.len().max(stack.len() + 1), Frame::NONE);
+            let mut count = 0;
+            for frame in stack {
+                if let Some(place) = left.get_mut(count) {
+                    *place = *frame;
+                }
+                count += usize::from(kept(frame.node()));
+            }
+            let left = left.get(..count).unwrap_or_default();
+            for (from, to) in left.iter().zip(left.iter().skip(1)) {
+                if from.node() != to.node() && wanted(from.node(), to.node()) {
+                    let edge = Edge {
+                        from: from.node(),
+                        to: to.node(),
+                        weight: value,
+                        inline: to.is_inlined(),
+                        sample,
+                    };
+                    add(&mut edges, edge);
                 }
             }
         }

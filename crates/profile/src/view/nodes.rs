@@ -1,14 +1,16 @@
 //! Functions as views tell them apart, and which of them each location is in.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher as _;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::frames::{Frame, WIDTH};
 use crate::model::{Line, Location, Profile, StringId};
 use crate::prune::Prune;
 
 /// A function, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Node<'p> {
     Named(&'p [u8]),
     /// Code without a name goes by its binary.
@@ -46,14 +48,26 @@ impl<'p> Node<'p> {
     }
 }
 
+/// The frames of a location.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The first of them, and some that mean nothing where there are fewer.
+    pub(super) first: [Frame; WIDTH],
+    /// How many there are.
+    pub(super) count: u32,
+    /// Where they begin in those of all locations.
+    begin: u32,
+}
+
 /// The functions of a profile's locations.
 #[derive(Debug, Default)]
 pub(super) struct Nodes<'p> {
     pub(super) nodes: Vec<Node<'p>>,
     /// Those of all locations, one after the other, outermost call first.
-    frames: Vec<u32>,
-    /// Where in `frames` those of each location end.
-    ends: Vec<u32>,
+    frames: Vec<Frame>,
+    places: Vec<Place>,
+    /// The most that a location has.
+    widest: u32,
     /// Whether each node is inlined at any location.
     inlined: Vec<bool>,
 }
@@ -62,52 +76,65 @@ impl<'p> Nodes<'p> {
     pub(super) fn new(profile: &'p Profile<'_>, prune: &Prune) -> Self {
         let mut finder = Finder {
             profile,
-            nodes: Vec::new(),
-            by_key: HashMap::new(),
-            by_name: vec![None; profile.strings.len()],
+            nodes: Vec::with_capacity(profile.functions.len()),
+            by_key: HashTable::with_capacity(profile.functions.len()),
+            hasher: DefaultHashBuilder::default(),
+            by_name: vec![UNKNOWN; profile.strings.len()],
         };
         let mut frames = Vec::with_capacity(profile.lines.len() + profile.locations.len());
-        let mut ends = Vec::with_capacity(profile.locations.len());
+        let mut places = Vec::with_capacity(profile.locations.len());
         for (index, location) in profile.locations.iter().enumerate() {
+            let begin = frames.len();
             let lines = profile.lines_of(location);
             if lines.is_empty() {
-                frames.push(finder.unnamed(location, 0));
+                frames.push(Frame::new(finder.unnamed(location, 0), false));
             } else {
                 let lines = lines.get(prune.lines_cut(index)..).unwrap_or_default();
-                frames.extend(lines.iter().rev().map(|line| finder.of_line(location, line)));
+                let frame = |(depth, line)| Frame::new(finder.of_line(location, line), depth > 0);
+                frames.extend(lines.iter().rev().enumerate().map(frame));
             }
             // No more than lines and locations, which are below 2^32 together: each takes bytes of the profile.
-            ends.push(frames.len() as u32);
+            let own = frames.get(begin..).unwrap_or_default();
+            let mut first = [Frame::NONE; WIDTH];
+            for (first, frame) in first.iter_mut().zip(own) {
+                *first = *frame;
+            }
+            places.push(Place {
+                first,
+                count: own.len() as u32,
+                begin: begin as u32,
+            });
         }
-        let mut nodes = Self {
-            inlined: vec![false; finder.nodes.len()],
+        let mut inlined = vec![false; finder.nodes.len()];
+        for frame in frames.iter().filter(|frame| frame.is_inlined()) {
+            if let Some(inlined) = inlined.get_mut(frame.node() as usize) {
+                *inlined = true;
+            }
+        }
+        Self {
             nodes: finder.nodes,
             frames,
-            ends,
-        };
-        let mut begin = 0;
-        for end in &nodes.ends {
-            let inlined = nodes.frames.get(begin as usize + 1..*end as usize).unwrap_or_default();
-            for node in inlined {
-                if let Some(inlined) = nodes.inlined.get_mut(*node as usize) {
-                    *inlined = true;
-                }
-            }
-            begin = *end;
+            widest: places.iter().map(|place| place.count).max().unwrap_or(0),
+            places,
+            inlined,
         }
-        nodes
     }
 
-    /// The nodes of a location, outermost call first. All but the first are inlined.
+    /// Where the frames of a location are.
     #[inline]
-    pub(super) fn of(&self, location: u32) -> &[u32] {
-        let location = location as usize;
-        let begin = location.checked_sub(1).and_then(|before| self.ends.get(before));
-        let (begin, end) = (
-            begin.copied().unwrap_or(0),
-            self.ends.get(location).copied().unwrap_or(0),
-        );
-        self.frames.get(begin as usize..end as usize).unwrap_or_default()
+    pub(super) fn place(&self, location: u32) -> Option<&Place> {
+        self.places.get(location as usize)
+    }
+
+    /// All frames of a location, outermost call first.
+    pub(super) fn all(&self, place: &Place) -> &[Frame] {
+        let from = self.frames.get(place.begin as usize..).unwrap_or_default();
+        from.get(..place.count as usize).unwrap_or_default()
+    }
+
+    /// The most frames that a location has.
+    pub(super) fn widest(&self) -> u64 {
+        self.widest.into()
     }
 
     /// Whether a node is inlined at any location.
@@ -120,25 +147,30 @@ impl<'p> Nodes<'p> {
 struct Finder<'p> {
     profile: &'p Profile<'p>,
     nodes: Vec<Node<'p>>,
-    by_key: HashMap<Node<'p>, u32>,
+    by_key: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     /// The node of each string that is known to be a name: most profiles have each text once, and need no hashing.
-    by_name: Vec<Option<u32>>,
+    by_name: Vec<u32>,
 }
+
+/// No node has this index.
+const UNKNOWN: u32 = u32::MAX;
 
 impl<'p> Finder<'p> {
     fn of_line(&mut self, location: &Location, line: &Line) -> u32 {
         let profile = self.profile;
         let function = profile.functions.get(line.function as usize);
         let (name, start_line) = function.map_or((StringId::EMPTY, 0), |function| (function.name, function.start_line));
-        if let Some(Some(node)) = self.by_name.get(name.0 as usize) {
-            return *node;
+        match self.by_name.get(name.0 as usize) {
+            None | Some(&UNKNOWN) => {}
+            Some(node) => return *node,
         }
         match profile.strings.get(name) {
             b"" => self.unnamed(location, start_line),
             text => {
                 let node = self.node(Node::Named(text));
                 if let Some(known) = self.by_name.get_mut(name.0 as usize) {
-                    *known = Some(node);
+                    *known = node;
                 }
                 node
             }
@@ -155,12 +187,21 @@ impl<'p> Finder<'p> {
     }
 
     fn node(&mut self, node: Node<'p>) -> u32 {
-        // No more nodes than lines and locations, which are below 2^32.
-        let next = self.nodes.len() as u32;
-        let index = *self.by_key.entry(node).or_insert(next);
-        if index == next {
-            self.nodes.push(node);
+        let Self {
+            nodes, by_key, hasher, ..
+        } = self;
+        let hash = |node: &Node<'_>| match node {
+            Node::Named(name) => hasher.hash_one(name),
+            Node::Unnamed { binary, start_line } => hasher.hash_one((binary, start_line)),
+        };
+        let key = hash(&node);
+        if let Some(known) = by_key.find(key, |index| nodes.get(*index as usize) == Some(&node)) {
+            return *known;
         }
+        // No more nodes than lines and locations, which are below 2^32.
+        let index = nodes.len() as u32;
+        nodes.push(node);
+        by_key.insert_unique(key, index, |index| nodes.get(*index as usize).map_or(0, hash));
         index
     }
 }

@@ -1,10 +1,9 @@
 //! Who calls a function and whom it calls, with the entries of `pprof -peek`.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::edges::Edge;
-use super::top::{common_unit, numbers, showing, smallest};
+use super::top::{common_unit, showing, smallest, write_numbers};
 use super::{Order, View, units};
 
 /// Functions with their callers and callees.
@@ -115,8 +114,7 @@ impl Peek<'_> {
     pub fn text(&self, unit: &str, shown_unit: &str) -> String {
         const LINE: &str = "----------------------------------------------------------+-------------\n";
         let scaler = units::Scaler::new(unit, shown_unit);
-        let label = |value| scaler.label(value);
-        let mut text = showing(self.flat_total, self.total, label);
+        let mut text = showing(self.flat_total, self.total, |value| scaler.label(value));
         text += LINE;
         text += "      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t \n";
         let mut sum = 0_i64;
@@ -125,15 +123,18 @@ impl Peek<'_> {
             text += LINE;
             let calls = |text: &mut String, all: &[Calls<'_>]| {
                 for Calls { name, value, inlined } in all {
-                    let percentage = units::percentage(*value, entry.cum);
-                    let inlined = if *inlined { " (inline)" } else { "" };
-                    // Writing to a string does not fail.
-                    let written = writeln!(text, "{:>50} {percentage} |   {name}{inlined}", label(*value));
-                    debug_assert!(written.is_ok());
+                    let begin = text.len();
+                    scaler.write(text, *value);
+                    units::pad(text, begin, 50);
+                    text.push(' ');
+                    units::write_percentage(text, *value, entry.cum);
+                    for part in [" |   ", name, if *inlined { " (inline)" } else { "" }, "\n"] {
+                        text.push_str(part);
+                    }
                 }
             };
             calls(&mut text, &entry.callers);
-            text += &numbers(entry.flat, sum, entry.cum, self.total, label);
+            write_numbers(&mut text, entry.flat, sum, entry.cum, self.total, &scaler);
             text += "                | ";
             text += &entry.name;
             text += "\n";

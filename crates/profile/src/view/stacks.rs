@@ -5,6 +5,7 @@ use std::fmt::{Debug, Display, Formatter};
 
 use hashbrown::{HashMap, HashSet};
 
+use super::frames::{self, FRAMES_MAX, Frame};
 use super::{View, ViewError};
 use crate::limits::at_most;
 
@@ -129,11 +130,8 @@ impl<'p> Stacks<'p, Change> {
     /// # Errors
     /// When both together are larger than is allowed.
     pub fn compare(before: &View<'p>, after: &View<'p>) -> Result<Self, ViewError> {
-        at_most(
-            (before.frames + after.frames) as u64,
-            super::FRAMES_MAX,
-            "frames in all stacks",
-        )?;
+        let all = before.frames.all().len() + after.frames.all().len();
+        at_most(all as u64, FRAMES_MAX, frames::NAME)?;
         let mut stacks = Self::empty();
         stacks.add(before, |before| Change { before, after: 0 });
         stacks.add(after, |after| Change { before: 0, after });
@@ -168,26 +166,18 @@ impl<'p, W: Weight> Stacks<'p, W> {
 
     fn add(&mut self, view: &View<'p>, weight: impl Fn(i64) -> W) {
         let name_of = self.add_names(view);
-        self.frames.reserve_exact(view.frames);
-        for (stack, value) in view.samples() {
-            let begin = self.frames.len();
-            for location in stack.iter().rev() {
-                let nodes = view.nodes.of(*location);
-                match &name_of {
-                    None => self.frames.extend_from_slice(nodes),
-                    Some(name_of) => {
-                        let name = |node: &u32| name_of.get(*node as usize).copied().unwrap_or_default();
-                        self.frames.extend(nodes.iter().map(name));
-                    }
-                }
-            }
-            // The frames of a view, and of two, are at most FRAMES_MAX.
-            self.spans.push(Span {
-                begin: begin as u32,
-                end: self.frames.len() as u32,
-                value: weight(value),
-            });
-        }
+        let name = |frame: &Frame| match &name_of {
+            None => frame.node(),
+            Some(name_of) => name_of.get(frame.node() as usize).copied().unwrap_or_default(),
+        };
+        // The frames of a view, and of two, are at most FRAMES_MAX.
+        let before = self.frames.len() as u32;
+        self.frames.extend(view.frames.all().iter().map(name));
+        self.spans.extend(view.frames.spans().iter().map(|span| Span {
+            begin: before + span.begin,
+            end: before + span.end,
+            value: weight(span.value),
+        }));
     }
 
     /// Adds the names of a view's nodes; gives which name each node has, or `None` when they are the same in number.

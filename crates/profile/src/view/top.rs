@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
-use std::fmt::Write as _;
 
 use super::{Order, View, units};
 
@@ -132,17 +131,16 @@ impl View<'_> {
             })
             .collect();
         // Neither are samples more.
-        for (sample, (stack, value)) in (1..).zip(self.samples()) {
-            for node in stack.iter().flat_map(|location| self.nodes.of(*location)) {
-                if let Some(cost) = costs.get_mut(*node as usize)
-                    && cost.sample != sample
-                {
+        for (sample, (stack, value)) in (1..).zip(self.frames.stacks()) {
+            for frame in stack {
+                if let Some(cost) = costs.get_mut(frame.node() as usize) {
+                    // Without a jump: where functions call themselves, nothing tells how often.
+                    let counts = i64::from(cost.sample != sample);
                     cost.sample = sample;
-                    cost.cum = cost.cum.wrapping_add(value);
+                    cost.cum = cost.cum.wrapping_add(counts * value);
                 }
             }
-            let leaf = stack.first().and_then(|location| self.nodes.of(*location).last());
-            if let Some(cost) = leaf.and_then(|leaf| costs.get_mut(*leaf as usize)) {
+            if let Some(cost) = stack.last().and_then(|leaf| costs.get_mut(leaf.node() as usize)) {
                 cost.flat = cost.flat.wrapping_add(value);
             }
         }
@@ -252,6 +250,8 @@ impl Top<'_> {
             text += &format!("Showing top {} nodes out of {}\n", self.rows.len(), self.functions);
         }
         text += "      flat  flat%   sum%        cum   cum%\n";
+        // Five columns and a name of middle length.
+        text.reserve(80 * self.rows.len());
         let mut sum = 0_i64;
         for row in &self.rows {
             sum = sum.wrapping_add(row.flat);
@@ -260,14 +260,10 @@ impl Top<'_> {
                 Inlined::Partly => " (partial-inline)",
                 Inlined::Always => " (inline)",
             };
-            // Writing to a string does not fail.
-            let written = writeln!(
-                text,
-                "{}  {}{inlined}",
-                numbers(row.flat, sum, row.cum, self.total, label),
-                row.name
-            );
-            debug_assert!(written.is_ok());
+            write_numbers(&mut text, row.flat, sum, row.cum, self.total, &scaler);
+            for part in ["  ", &row.name, inlined, "\n"] {
+                text.push_str(part);
+            }
         }
         text
     }
@@ -305,16 +301,21 @@ pub(super) fn showing(shown: i64, total: i64, label: impl Fn(i64) -> String) -> 
     )
 }
 
-/// The five columns before a name: a function's own cost, what part of all it is and all up to it are, and its cost with
-/// all that it called.
-pub(super) fn numbers(flat: i64, sum: i64, cum: i64, total: i64, label: impl Fn(i64) -> String) -> String {
-    let percentage = |part| units::percentage(part, total);
-    format!(
-        "{:>10} {} {} {:>10} {}",
-        label(flat),
-        percentage(flat),
-        percentage(sum),
-        label(cum),
-        percentage(cum)
-    )
+/// Writes the five columns before a name: a function's own cost, what part of all it is and all up to it are, and its cost
+/// with all that it called.
+pub(super) fn write_numbers(text: &mut String, flat: i64, sum: i64, cum: i64, total: i64, scaler: &units::Scaler<'_>) {
+    let label = |text: &mut String, value| {
+        let begin = text.len();
+        scaler.write(text, value);
+        units::pad(text, begin, 10);
+    };
+    label(text, flat);
+    for part in [flat, sum] {
+        text.push(' ');
+        units::write_percentage(text, part, total);
+    }
+    text.push(' ');
+    label(text, cum);
+    text.push(' ');
+    units::write_percentage(text, cum, total);
 }

@@ -1,5 +1,9 @@
 //! Values as people read them, formatted as pprof formats them.
 
+use std::fmt::Write as _;
+
+mod decimal;
+
 /// A unit: how it is shown, how producers call it (in the singular), and how many of its kind's base it is.
 type Unit = (&'static str, &'static [&'static str], f64);
 
@@ -141,20 +145,29 @@ impl<'u> Scaler<'u> {
 
     /// The value as text: two decimals, none where they are zero.
     pub fn label(&self, value: i64) -> String {
-        if value == 0 {
-            return "0".to_owned();
-        }
+        let mut text = String::new();
+        self.write(&mut text, value);
+        text
+    }
+
+    /// Writes [`Scaler::label`].
+    pub(super) fn write(&self, text: &mut String, value: i64) {
         let (scaled, unit) = self.scaled(value);
-        let mut number = format!("{scaled:.2}");
-        if number.ends_with(".00") {
-            number.truncate(number.len() - 3);
+        let Some(hundredths) = decimal::rounded(scaled.abs(), 100) else {
+            // Too large for decimals, which are zero.
+            let written = write!(text, "{scaled:.0}{unit}");
+            debug_assert!(written.is_ok());
+            return;
+        };
+        if hundredths == 0 {
+            text.push('0');
+            return;
         }
-        if number == "0" || number == "-0" {
-            number.replace_range(.., "0");
-        } else {
-            number += unit;
+        if scaled < 0.0 {
+            text.push('-');
         }
-        number
+        decimal::write(text, hundredths, 2, decimal::Zeros::AllOrNone);
+        text.push_str(unit);
     }
 }
 
@@ -180,46 +193,39 @@ pub fn nanoseconds(value: i64, unit: &str) -> Option<i64> {
 
 /// A part of a total, in percent and without its sign: six characters wide, two digits where it is below one.
 pub fn percentage(part: i64, total: i64) -> String {
-    if part == 0 {
-        return "    0%".to_owned();
-    }
+    let mut text = String::new();
+    write_percentage(&mut text, part, total);
+    text
+}
+
+/// Writes [`percentage`].
+pub(super) fn write_percentage(text: &mut String, part: i64, total: i64) {
+    let begin = text.len();
     let ratio = if total == 0 {
         0.0
     } else {
         (part as f64 / total as f64).abs() * 100.0
     };
     if (99.95..=100.05).contains(&ratio) {
-        "  100%".to_owned()
+        text.push_str("100");
     } else if ratio >= 1.0 {
-        format!("{ratio:5.2}%")
+        match decimal::rounded(ratio, 100) {
+            Some(hundredths) => decimal::write(text, hundredths, 2, decimal::Zeros::All),
+            None => text.push_str(&format!("{ratio:.2}")),
+        }
     } else {
-        format!("{:>5}%", two_digits(ratio))
+        decimal::write_two_digits(text, ratio);
     }
+    pad(text, begin, 5);
+    text.push('%');
 }
 
-/// A number below one with two significant digits, as C's `%.2g`.
-fn two_digits(number: f64) -> String {
-    // One digit before the point and one after it: "1.2e-5".
-    let exact = format!("{number:.1e}");
-    let Some((digits, exponent)) = exact.split_once('e') else {
-        return exact;
-    };
-    let digits = digits.replace('.', "");
-    let digits = digits.trim_end_matches('0');
-    match exponent.parse::<i32>() {
-        _ if digits.is_empty() => "0".to_owned(),
-        Ok(0) => match digits.split_at_checked(1) {
-            Some((one, "")) => one.to_owned(),
-            Some((one, other)) => format!("{one}.{other}"),
-            None => digits.to_owned(),
-        },
-        Ok(exponent @ -4..0) => format!("0.{}{digits}", "0".repeat((-exponent - 1).unsigned_abs() as usize)),
-        Ok(exponent) => match digits.split_at_checked(1) {
-            Some((one, "")) => format!("{one}e{exponent:+03}"),
-            Some((one, other)) => format!("{one}.{other}e{exponent:+03}"),
-            None => exact,
-        },
-        Err(_) => exact,
+/// Moves what begins here to the right until it is so many characters wide, of fifty at most.
+pub(super) fn pad(text: &mut String, begin: usize, width: usize) {
+    const SPACES: &str = "                                                  ";
+    let is = text.get(begin..).map_or(0, |written| written.chars().count());
+    if let Some(spaces) = width.checked_sub(is).and_then(|missing| SPACES.get(..missing)) {
+        text.insert_str(begin, spaces);
     }
 }
 
