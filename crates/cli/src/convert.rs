@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use profile::import::Format;
 use profile::view::View;
 use profile::view::stacks::Stacks;
-use profile::{Limits, Profile, unpack};
+use profile::{Limits, Profile};
 
 use crate::args::{ConvertArgs, From, To};
 use crate::files;
@@ -15,7 +15,7 @@ use crate::show;
 pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
     let bytes = files::read(&args.file)?;
     let shown = || args.file.display().to_string();
-    let unpacked = unpack(&bytes, &Limits::DEFAULT).with_context(shown)?;
+    let unpacked = files::unpack(&bytes, &Limits::DEFAULT).with_context(shown)?;
     let format = match args.from {
         None => Format::of(&unpacked),
         Some(From::Pprof) => None,

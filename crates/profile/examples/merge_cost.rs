@@ -1,7 +1,8 @@
 //! What does merging many profiles cost? Merges the files that a list names, one path a line, writes the result, and prints
 //! nanoseconds of CPU time and the peak of memory in bytes.
 //!
-//! `cargo run --release --example merge_cost -- LIST OUT`. The memory is that of the command line, so the allocator is, too.
+//! `cargo run --release --features libdeflate --example merge_cost -- LIST OUT`. Allocator and gzip are those of the command
+//! line.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -11,8 +12,9 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 
+use profile::libdeflate::unpack;
 use profile::merge::Merger;
-use profile::{Limits, Profile, unpack};
+use profile::{Limits, Profile};
 use rustix::time::{ClockId, clock_gettime};
 
 fn read(path: &str) -> Vec<u8> {

@@ -1,9 +1,75 @@
-//! Packing with libdeflate, which is C: for the command line only.
+//! Gzip with libdeflate, which is C: for the command line only.
 //!
-//! It only packs. To unpack with it was looked at and left: its Rust binding does not say where a member ends, so members
-//! that follow, or bytes that are no gzip, could not be told from the end of the first.
+//! What is unpacked has the checksum and the length that its trailer states, and the verdict is that of [`crate::unpack`]
+//! but for what no compressor writes: bytes between the data and the trailer, and codes that deflate knows and nobody uses.
+//! Whoever must know of these asks [`crate::check::Checker`].
 
-use libdeflater::{CompressionLvl, Compressor};
+use std::borrow::Cow;
+
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use zlib_rs::crc32::crc32;
+
+use crate::check::CheckError;
+use crate::limits::Limits;
+
+/// The most bytes that one byte of deflate stands for: 258 for a code of two bits.
+const EXPANSION_MAX: usize = 1032;
+
+/// The header of a member that says nothing of itself: magic, deflate, no flags. Of the six bytes that follow, time and
+/// system, nothing depends.
+const PLAIN_HEADER: [u8; 4] = [0x1f, 0x8b, 8, 0];
+
+/// The bytes of such a header.
+const HEADER_BYTES: usize = 10;
+
+/// Unpacks as [`crate::unpack`] does, in less time where there is one member with a plain header: what Go writes.
+///
+/// # Errors
+/// As [`crate::unpack`].
+pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, CheckError> {
+    match one_member(bytes, limits) {
+        Some(unpacked) => Ok(Cow::Owned(unpacked)),
+        // For every other shape, and for what is wrong with it.
+        None => crate::unpack(bytes, limits),
+    }
+}
+
+fn one_member(bytes: &[u8], limits: &Limits) -> Option<Vec<u8>> {
+    let (front, trailer) = bytes.split_last_chunk::<8>()?;
+    let packed = front.get(HEADER_BYTES..).filter(|_| front.starts_with(&PLAIN_HEADER))?;
+    let [a, b, c, d, stated_bytes @ ..] = *trailer;
+    let len = u32::from_le_bytes(stated_bytes) as usize;
+    if len as u64 > limits.uncompressed_bytes_max || len > packed.len().saturating_mul(EXPANSION_MAX) {
+        return None;
+    }
+    // The library does not say where the data end. If they ended earlier and rightly, the same trailer would stand there,
+    // and members or garbage would follow.
+    let before_last = bytes.get(HEADER_BYTES..bytes.len() - 1)?;
+    if contains(before_last, trailer) {
+        return None;
+    }
+    let mut unpacked = vec![0; len];
+    let filled = Decompressor::new().deflate_decompress(packed, &mut unpacked).ok()?;
+    let is_whole = filled == len && crc32(0, &unpacked) == u32::from_le_bytes([a, b, c, d]);
+    is_whole.then_some(unpacked)
+}
+
+/// Whether `bytes` have the eight wanted ones anywhere.
+fn contains(bytes: &[u8], wanted: &[u8; 8]) -> bool {
+    /// Enough that what comes once for each is nothing.
+    const BLOCK: usize = 512;
+    let [first, second, ..] = *wanted;
+    (0..bytes.len()).step_by(BLOCK).any(|begin| {
+        let block = bytes.get(begin..).unwrap_or_default();
+        let block = block.get(..BLOCK + wanted.len() - 1).unwrap_or(block);
+        // Two bytes at a time for many places at once; all eight where these two are.
+        let pairs = block.iter().zip(block.iter().skip(1));
+        let found = pairs.fold(0, |found, (a, b)| {
+            found | u8::from(*a == first) & u8::from(*b == second)
+        });
+        found != 0 && block.windows(wanted.len()).any(|window| window == wanted)
+    })
+}
 
 /// Level 5 is no larger than Go's default level 6 over the real profiles of the figures, and faster than libdeflate's 6 by
 /// a fifth.
@@ -25,15 +91,76 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Limits, unpack};
+    use super::{contains, gzip, one_member, unpack};
+    use crate::Limits;
+
+    const LIMITS: Limits = Limits::DEFAULT;
+
+    fn sample(len: u32) -> Vec<u8> {
+        (0..len).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect()
+    }
 
     #[test]
     fn what_is_packed_is_unpacked_again() {
         for len in [0, 1, 100, 70_000, 1 << 20] {
-            let bytes: Vec<u8> = (0..len).map(|at: u32| (at.wrapping_mul(at) >> 7) as u8).collect();
-            let packed = super::gzip(&bytes);
+            let bytes = sample(len);
+            let packed = gzip(&bytes);
             assert_eq!(packed.get(..10), Some(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff][..]));
-            assert_eq!(&*unpack(&packed, &Limits::DEFAULT).unwrap(), bytes);
+            assert_eq!(&*crate::unpack(&packed, &LIMITS).unwrap(), bytes);
+            assert_eq!(one_member(&packed, &LIMITS), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn other_shapes_have_the_verdict_of_the_stream() {
+        let bytes = sample(5_000);
+        let packed = gzip(&bytes);
+        let changed = |at: usize| {
+            let mut changed = packed.clone();
+            changed[at] ^= 0x10;
+            changed
+        };
+        let mut named = packed.clone();
+        named[3] = 1 << 3;
+        named.splice(10..10, *b"name\0");
+        let cut = (0..packed.len()).map(|len| packed[..len].to_vec());
+        let damaged = (0..packed.len()).map(changed);
+        let several = [
+            [&packed[..], &packed].concat(),
+            [&packed[..], &gzip(b"other")].concat(),
+            [&packed[..], b"garbage"].concat(),
+            [&packed[..], &packed[packed.len() - 8..]].concat(),
+            bytes.clone(),
+            named,
+        ];
+        for body in cut.chain(damaged).chain(several) {
+            assert_eq!(unpack(&body, &LIMITS), crate::unpack(&body, &LIMITS));
+        }
+    }
+
+    #[test]
+    fn a_trailer_takes_no_memory_that_no_bytes_stand_behind() {
+        let mut packed = gzip(&sample(5_000));
+        let end = packed.len() - 4;
+        packed[end..].copy_from_slice(&(100_u32 << 20).to_le_bytes());
+        assert_eq!(one_member(&packed, &LIMITS), None);
+        let limits = Limits {
+            uncompressed_bytes_max: 4_999,
+            ..LIMITS
+        };
+        assert!(unpack(&gzip(&sample(5_000)), &limits).is_err());
+    }
+
+    #[test]
+    fn eight_bytes_are_found_wherever_they_are() {
+        let wanted = [1, 2, 3, 4, 5, 6, 7, 8];
+        let mut bytes = vec![0; 2_000];
+        assert!(!contains(&bytes, &wanted));
+        for at in (0..40).chain(495..530).chain(1_980..=1_992) {
+            bytes.fill(1);
+            bytes[at..at + 8].copy_from_slice(&wanted);
+            assert!(contains(&bytes, &wanted), "{at}");
+            assert!(!contains(&bytes[..at + 7], &wanted), "{at}");
         }
     }
 }

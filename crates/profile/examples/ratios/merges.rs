@@ -31,7 +31,7 @@ struct Cost {
 pub(crate) fn compare(peer: &mut Peer) {
     let built = Command::new("cargo")
         .args(["build", "--quiet", "--release", "--package", "profiling-profile"])
-        .args(["--example", "merge_cost"])
+        .args(["--features", "libdeflate", "--example", "merge_cost"])
         .status();
     assert!(built.unwrap().success(), "the program that merges cannot be built");
     let folder = peer.folder.path().to_owned();

@@ -104,7 +104,7 @@ const OPERATION: Operation = Operation {
 /// At most so many times the CPU time of the limit.
 pub(crate) const LIMIT_GOAL: f64 = 1.75;
 
-pub(crate) const OPERATIONS: [Operation; 9] = [
+pub(crate) const OPERATIONS: [Operation; 10] = [
     Operation {
         name: "parse",
         theirs: "parse",
@@ -116,6 +116,20 @@ pub(crate) const OPERATIONS: [Operation; 9] = [
             })
         },
         goal: 9.0,
+        only_packed: true,
+        ..OPERATION
+    },
+    Operation {
+        name: "parse-c",
+        theirs: "parse",
+        ours: |case| {
+            repeat(|| {
+                let raw = libdeflate::unpack(&case.packed, &LIMITS).unwrap();
+                black_box(decode(&raw));
+                0
+            })
+        },
+        goal: 13.0,
         only_packed: true,
         limit: Some(limit),
         ..OPERATION
@@ -209,10 +223,10 @@ fn decode(raw: &[u8]) -> Profile<'_> {
     Profile::decode(raw, &LIMITS).unwrap()
 }
 
-/// From the packed bytes to the text, with the rows that the peer prints too.
+/// From the packed bytes to the text, with the rows that the peer prints too, as the command line does it.
 fn top(case: &Case) -> (u64, u64) {
     repeat(|| {
-        let raw = unpack(&case.packed, &LIMITS).unwrap();
+        let raw = libdeflate::unpack(&case.packed, &LIMITS).unwrap();
         let profile = decode(&raw);
         let index = profile.default_sample_index().unwrap();
         let unit = profile.strings().text(profile.header().sample_types[index].unit);
