@@ -2,6 +2,11 @@
 
 # The operator's image.
 IMG ?= localhost/profiling-operator:dev
+# Its parts as the chart wants them: what follows the last colon is the tag, unless a slash follows it. A digest is cut at
+# its colon, too, and the chart puts it together again.
+IMG_LAST = $(lastword $(subst /, ,$(IMG)))
+IMG_TAG = $(lastword $(wordlist 2,9,$(subst :, ,$(IMG_LAST))))
+IMG_REPOSITORY = $(patsubst %:$(IMG_TAG),%,$(IMG))
 # The test cluster's Kubernetes; empty means the newest supported.
 K8S_VERSION ?=
 # Passed on to the program or the suite: make demo ARGS='--for 60s', make e2e ARGS='--keep'.
@@ -95,5 +100,6 @@ deploy: ## Install the custom resource, the roles and the operator with image IM
 	$(KUBECTL) kustomize config/default | sed 's|image: profiling-operator:latest|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
 
 .PHONY: helm-install
-helm-install: ## Install with Helm; ARGS='--set defaultConfig.s3.bucket=…'
-	$(HELM) upgrade --install profiling-operator helm/profiling-operator --namespace profiling-system --create-namespace $(ARGS)
+helm-install: ## Install image IMG with Helm, or upgrade to it; ARGS='--set defaultConfig.s3.bucket=…'
+	$(HELM) upgrade --install profiling-operator helm/profiling-operator --namespace profiling-system --create-namespace \
+		--reset-then-reuse-values --set image.repository=$(IMG_REPOSITORY) --set-string image.tag=$(or $(IMG_TAG),latest) $(ARGS)

@@ -35,8 +35,8 @@
 {{/* `app` beside the recommended labels: the commands in the documentation select by it. */}}
 {{- define "profiling-operator.selectorLabels" -}}
 app: profiling-operator
-app.kubernetes.io/name: {{ include "profiling-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "profiling-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "profiling-operator.labels" -}}
