@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 #[ignore = "needs the test cluster: make e2e"]
 fn failure_14_an_invalid_config_is_refused_with_a_message_that_helps() -> Result<()> {
     let story = Story::begin("refused")?;
-    let cases: [(&str, Value, &str); 5] = [
+    let cases: [(&str, Value, &str); 8] = [
         (
             "a path as a type",
             json!({ "profileTypes": ["../../admin/secrets"] }),
@@ -34,6 +34,21 @@ fn failure_14_an_invalid_config_is_refused_with_a_message_that_helps() -> Result
             "a bucket that cannot be",
             json!({ "s3Config": { "bucket": "Not A Bucket" } }),
             "must be the name of a bucket",
+        ),
+        (
+            "a label's value that no label has",
+            json!({ "selector": { "labelSelector": { "app": "a b" } } }),
+            "must be the value of a label",
+        ),
+        (
+            "a label's name that no label has",
+            json!({ "selector": { "labelSelector": { "a b": "web" } } }),
+            "must be the name of a label",
+        ),
+        (
+            "the same in an expression",
+            json!({ "selector": { "matchExpressions": [{ "key": "app/", "operator": "Exists" }] } }),
+            "must be the name of a label",
         ),
     ];
     for (what, spec, said) in cases {

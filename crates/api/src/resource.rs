@@ -73,7 +73,7 @@ pub struct Selector {
     pub namespace: Option<String>,
     /// Labels that the pod must have with exactly these values.
     #[schemars(schema_with = "labels_schema")]
-    #[schemars(extend("x-kubernetes-validations" = [rule("self.all(name, size(name) >= 1 && size(name) <= 317)", "a label's name has 1 to 317 characters")]))]
+    #[schemars(extend("x-kubernetes-validations" = [rule(&format!("self.all(name, size(name) <= 317 && {})", is_label_name("name")), LABEL_NAME_REMEDY)]))]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub label_selector: BTreeMap<String, String>,
     /// Expressions over the pod's labels, as in Kubernetes.
@@ -88,6 +88,7 @@ pub struct Selector {
 pub struct MatchExpression {
     /// The label's name.
     #[schemars(length(min = 1, max = bounds::LABEL_NAME_CHARS_MAX))]
+    #[schemars(extend("x-kubernetes-validations" = [rule(&is_label_name("self"), LABEL_NAME_REMEDY)]))]
     pub key: String,
     /// How the label relates to the values.
     #[schemars(schema_with = "operator_schema")]
@@ -254,10 +255,31 @@ fn profile_types_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// What a label's name is not, and what to write.
+const LABEL_NAME_REMEDY: &str = "must be the name of a label, such as app or app.kubernetes.io/name: at most 63 letters, digits, - _ and . \
+     that begin and end with a letter or digit, after a DNS name and a slash if there is one";
+
+/// Whether `text`, a variable of CEL, is the name of a label.
+fn is_label_name(text: &str) -> String {
+    format!("{text}.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$')")
+}
+
+/// The value of a label. One that no label can have would select nothing for ever, without a word.
+fn label_value_schema() -> serde_json::Value {
+    serde_json::json!({
+        "type": "string",
+        "maxLength": bounds::LABEL_VALUE_CHARS_MAX,
+        "x-kubernetes-validations": [rule(
+            "self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')",
+            "must be the value of a label: empty, or letters, digits, - _ and . that begin and end with a letter or digit",
+        )],
+    })
+}
+
 fn labels_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        "additionalProperties": { "type": "string", "maxLength": bounds::LABEL_VALUE_CHARS_MAX },
+        "additionalProperties": label_value_schema(),
         "maxProperties": bounds::SELECTOR_LABELS_MAX,
     })
 }
@@ -265,7 +287,7 @@ fn labels_schema(_: &mut SchemaGenerator) -> Schema {
 fn values_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
-        "items": { "type": "string", "maxLength": bounds::LABEL_VALUE_CHARS_MAX },
+        "items": label_value_schema(),
         "maxItems": bounds::EXPRESSION_VALUES_MAX,
     })
 }

@@ -50,7 +50,7 @@ fn every_rule_says_what_to_do() {
             );
         }
     });
-    assert!(rules >= 9, "{rules} rules only");
+    assert!(rules >= 12, "{rules} rules only");
 }
 
 #[test]
