@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::story::SampleApp;
 use e2e::{Story, replica};
 use serde_json::json;
@@ -68,5 +68,23 @@ fn failure_27_the_chart_captures_with_its_default_config_and_leaves_others_behin
     let release = |object: &&serde_json::Value| object["metadata"]["labels"]["app.kubernetes.io/instance"] == RELEASE;
     ensure!(left.iter().find(release).is_none(), "left behind: {left:#?}");
     replica::scale(cluster, 1)?;
+    story.end()
+}
+
+/// What the documentation has people apply, the API server takes as it lies in the repository. Nothing of it is kept.
+#[test]
+#[ignore = "needs the test cluster: make e2e"]
+fn the_samples_and_manifests_are_taken_as_they_are() -> Result<()> {
+    let story = Story::begin("samples")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (how, what) in [
+        ("-k", "config/samples"),
+        ("-f", "examples/target-app.yaml"),
+        ("-k", "config/network-policy"),
+    ] {
+        let path = root.join(what).display().to_string();
+        let apply = ["apply", "--server-side", "--dry-run=server", how, &path];
+        story.cluster.kubectl(apply).with_context(|| what.to_owned())?;
+    }
     story.end()
 }
