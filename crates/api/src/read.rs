@@ -28,8 +28,11 @@ pub struct Admission {
     pub operator_namespace: String,
     /// Other configs that may: a namespace for all configs in it, or `namespace/name` for one.
     pub cross_namespace: Vec<String>,
-    /// Custom endpoints that configs may name, such as `https://minio.storage:9000`; `*` for any.
+    /// Custom endpoints that configs may name, such as `https://minio.storage:9000`. There is no word for any of them: the
+    /// operator sends its credentials there.
     pub endpoints: Vec<String>,
+    /// Everything goes into a folder of this machine, so that no endpoint is ever asked and configs may name what they like.
+    pub endpoints_unused: bool,
 }
 
 /// A config as the planner takes it, and what had to be adjusted for that.

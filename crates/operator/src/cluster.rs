@@ -222,6 +222,7 @@ fn watch_everything(
                 operator_namespace: flags.namespace.clone(),
                 cross_namespace: flags.allow_cross_namespace.clone(),
                 endpoints: flags.shared.allow_endpoint.clone(),
+                endpoints_unused: false,
             },
         },
         events: events.clone(),

@@ -32,7 +32,7 @@ pub async fn run(flags: DemoFlags) -> anyhow::Result<()> {
         told?;
         answers(pprof, &mut app).await?;
         let pid = app.id().context("the sample application ended at once")?;
-        let standalone = Standalone::parse(&configuration(pid, pprof)).context("the demo's own configuration")?;
+        let standalone = Standalone::parse(&configuration(pid, pprof), None).context("the demo's own configuration")?;
         let place = Place {
             store: Some(flags.store.clone()),
             listen: flags.listen,

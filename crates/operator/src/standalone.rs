@@ -61,7 +61,9 @@ pub struct Place {
 pub async fn run(flags: StandaloneFlags) -> anyhow::Result<()> {
     let text =
         std::fs::read_to_string(&flags.config).with_context(|| format!("cannot read {}", flags.config.display()))?;
-    let standalone = Standalone::parse(&text).with_context(|| format!("cannot use {}", flags.config.display()))?;
+    let endpoints = flags.store.is_none().then_some(&*flags.shared.allow_endpoint);
+    let standalone =
+        Standalone::parse(&text, endpoints).with_context(|| format!("cannot use {}", flags.config.display()))?;
     let place = Place {
         store: flags.store,
         listen: flags.listen,

@@ -108,8 +108,8 @@ fn allowed_endpoint(endpoint: &str, admission: &Admission) -> Result<String, Ref
             quote(endpoint)
         )));
     };
-    let is_allowed = |one: &String| one == "*" || normal_endpoint(one).is_some_and(|one| one == normal);
-    if admission.endpoints.iter().any(is_allowed) {
+    let is_allowed = |one: &String| normal_endpoint(one).is_some_and(|one| one == normal);
+    if admission.endpoints_unused || admission.endpoints.iter().any(is_allowed) {
         return Ok(normal);
     }
     Err(Refusal {

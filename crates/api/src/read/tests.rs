@@ -320,7 +320,7 @@ fn an_endpoint_is_used_where_settings_allow_it_only() {
         refused.message
     );
 
-    for allowed in ["https://minio.storage:9000", "https://minio.storage:9000/", "*"] {
+    for allowed in ["https://minio.storage:9000", "https://minio.storage:9000/"] {
         let admission = Admission {
             endpoints: vec![allowed.into()],
             ..Admission::default()
@@ -332,6 +332,7 @@ fn an_endpoint_is_used_where_settings_allow_it_only() {
         "http://minio.storage:9000",
         "https://minio.storage",
         "https://minio.storage:90001",
+        "*",
         "",
     ] {
         let admission = Admission {
@@ -345,7 +346,7 @@ fn an_endpoint_is_used_where_settings_allow_it_only() {
         );
     }
     let any = Admission {
-        endpoints: vec!["*".into()],
+        endpoints_unused: true,
         ..Admission::default()
     };
     for wrong in [
@@ -438,7 +439,7 @@ proptest! {
                 "profileTypes": [word],
                 "capture": { "transport": "" },
             })),
-            &Admission { cross_namespace: vec!["team-a".into()], endpoints: vec!["*".into()], ..Admission::default() },
+            &Admission { cross_namespace: vec!["team-a".into()], endpoints_unused: true, ..Admission::default() },
         );
         if let Err(refusal) = read.facts.policy {
             prop_assert!(refusal.message.chars().count() < 1_024);

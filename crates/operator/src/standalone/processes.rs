@@ -242,7 +242,7 @@ mod tests {
             "kind: ProfilingConfig\nmetadata: {{name: all}}\nspec: {{s3Config: {{bucket: profiles}}}}\n---\nkind: LocalTargets\ntargets:\n- {{name: self, pid: {}, limits: {{cpu: 250m, memory: 1Gi}}}}\n",
             std::process::id()
         );
-        Standalone::parse(&text).unwrap().targets
+        Standalone::parse(&text, None).unwrap().targets
     }
 
     #[test]

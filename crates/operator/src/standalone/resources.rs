@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use api::quantity;
-
 use super::file::LocalTarget;
 
 /// The kernel's unit for CPU times in `/proc`: 100 ticks a second on every Linux that runs containers.
@@ -72,16 +70,12 @@ impl Limits {
         let cgroups = Cgroups::of(process.pid);
         let cpu_millis = target
             .limits
-            .cpu
-            .as_deref()
-            .and_then(quantity::cpu_millis)
+            .cpu_millis
             .or_else(|| cgroups.cpu_millis())
             .unwrap_or_else(machine_cpu_millis);
         let memory_bytes = target
             .limits
-            .memory
-            .as_deref()
-            .and_then(quantity::bytes)
+            .memory_bytes
             .or_else(|| cgroups.memory_bytes())
             .unwrap_or_else(machine_memory_bytes);
         Self {
