@@ -47,6 +47,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
     let clock = Clock::start();
     let telemetry = Telemetry::new(clock);
     let readiness = Readiness::default();
+    let standing = flags.leader_elect.then(|| telemetry.candidate());
     serve_probes(
         flags.metrics_listen,
         flags.health_listen,
@@ -96,7 +97,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
     sources.spawn(end_on_signal(events.clone(), readiness.clone()));
 
     let mut election = JoinSet::new();
-    if flags.leader_elect {
+    if let Some(standing) = standing {
         let leases = Api::namespaced(client.clone(), &flags.namespace);
         let candidate = Election {
             leases,
@@ -104,6 +105,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
             clock,
             lead: lead.clone(),
             events: events.clone(),
+            standing,
         };
         // The lease is held until the last status is written: only then `stop` is cancelled.
         election.spawn(candidate.run(stop.clone()));

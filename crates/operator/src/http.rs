@@ -156,20 +156,23 @@ fn liveness_of(silent_millis: u64) -> (StatusCode, String) {
     }
 }
 
-fn readiness_of(telemetry: &Telemetry, readiness: &Readiness) -> (StatusCode, String) {
-    let ages: Vec<String> = telemetry
-        .watch_ages_seconds()
+/// A replica that cannot take part in the election will never act, and is not ready, however well it watches.
+pub(crate) fn readiness_of(telemetry: &Telemetry, readiness: &Readiness) -> (StatusCode, String) {
+    let watches = telemetry.watch_ages_seconds();
+    let watches = watches
         .iter()
-        .map(|(name, age)| format!("watch {name}: progress {age} s ago"))
-        .collect();
+        .map(|(name, age)| format!("watch {name}: progress {age} s ago"));
+    let election = telemetry.election_age_seconds();
+    let election = election.map(|age| format!("election: last good round, or start, {age} s ago"));
+    let ages: Vec<String> = watches.chain(election).collect();
     let verdict = if readiness.ending.load(Ordering::Acquire) {
-        Err("the operator is ending")
+        Err("the operator is ending".to_owned())
     } else if !readiness.synced.load(Ordering::Acquire) {
-        Err("the first full lists are not complete")
+        Err("the first full lists are not complete".to_owned())
     } else if telemetry.actor_silent_millis() >= ACTOR_SILENCE_MILLIS_MAX {
-        Err("the actor is silent")
+        Err("the actor is silent".to_owned())
     } else {
-        Ok(())
+        telemetry.election_verdict()
     };
     match verdict {
         Ok(()) => (StatusCode::OK, format!("ok\n{}\n", ages.join("\n"))),
@@ -252,6 +255,18 @@ mod tests {
         readiness.ending();
         assert!(!is_ready(), "told to end");
 
+        let (telemetry, readiness) = (Telemetry::new(Clock::start()), Readiness::default());
+        readiness.synced();
+        telemetry.candidate().failed("the remedy");
+        let (code, text) = readiness_of(&telemetry, &readiness);
+        assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE, "{text}");
+        assert!(text.contains("the remedy"), "{text}");
+        assert_eq!(
+            liveness_of(telemetry.actor_silent_millis()).0,
+            StatusCode::OK,
+            "and alive"
+        );
+
         assert_eq!(liveness_of(ACTOR_SILENCE_MILLIS_MAX - 1).0, StatusCode::OK);
         assert_eq!(liveness_of(ACTOR_SILENCE_MILLIS_MAX).0, StatusCode::SERVICE_UNAVAILABLE);
     }
@@ -267,5 +282,6 @@ mod tests {
         ] {
             assert!(page.contains(&format!("# TYPE {name} counter")), "{name} in\n{page}");
         }
+        assert!(page.contains("profiling_election_age_seconds 0"), "{page}");
     }
 }

@@ -7,6 +7,7 @@
 //! before anyone takes over. What a lease cannot exclude, an effect already under way, is harmless: ids
 //! and keys are derived, and stores create only.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -30,6 +31,9 @@ const RETRY: Duration = Duration::from_secs(2);
 /// One call to the API server. A call that hangs, the wait after it, and the two calls of the next round
 /// fit into the renew deadline: one lost answer does not end a lead.
 const CALL_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a replica counts as taking part after its last good round: as long as a follower waits, the lease's
+/// duration. Two rounds whose every call hung fit into it; after it this replica neither leads nor could take over.
+const SILENCE_MILLIS_MAX: u64 = 15_000;
 const NAME: &str = "profiling-operator";
 
 /// Takes part in the election until `stop`, then gives the lease up.
@@ -46,6 +50,71 @@ pub struct Election {
     pub lead: Lead,
     /// The actor.
     pub events: mpsc::Sender<Event>,
+    /// Where it is told how the election goes.
+    pub standing: Standing,
+}
+
+/// How the election goes for this replica, as readiness and metrics tell it. Cheap to clone.
+///
+/// A replica that cannot take part never leads and writes nothing; nobody would learn of it from anything but its log.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    began: Mono,
+    rounds: Arc<Mutex<Rounds>>,
+}
+
+/// What became of the rounds so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rounds {
+    /// The last one that ended with leading or following.
+    good: Option<Mono>,
+    /// What to do about the last one, if it failed.
+    remedy: Option<&'static str>,
+}
+
+impl Standing {
+    /// Of a candidate that begins now.
+    pub fn begin(now: Mono) -> Self {
+        Self {
+            began: now,
+            rounds: Arc::default(),
+        }
+    }
+
+    /// A round ended with leading or following.
+    pub fn succeeded(&self, now: Mono) {
+        *self.rounds() = Rounds {
+            good: Some(now),
+            remedy: None,
+        };
+    }
+
+    /// A round came to nothing; what to do about it.
+    pub fn failed(&self, remedy: &'static str) {
+        self.rounds().remedy = Some(remedy);
+    }
+
+    /// Seconds since the last good round; since the begin while there is none.
+    pub fn age_seconds(&self, now: Mono) -> u64 {
+        now.millis_since(self.rounds().good.unwrap_or(self.began)) / 1_000
+    }
+
+    /// Whether this replica takes part in the election; if it does not, why and what to do.
+    pub fn verdict(&self, now: Mono) -> Result<(), String> {
+        let Rounds { good, remedy } = *self.rounds();
+        let since = match good {
+            Some(at) if now.millis_since(at) < SILENCE_MILLIS_MAX => return Ok(()),
+            Some(at) => format!("for {} s", now.millis_since(at) / 1_000),
+            None => "yet".to_owned(),
+        };
+        let remedy = remedy.unwrap_or("one is under way");
+        Err(format!("no round of the election has succeeded {since}: {remedy}"))
+    }
+
+    /// Every value of it is whole, whoever panicked while holding it.
+    fn rounds(&self) -> MutexGuard<'_, Rounds> {
+        self.rounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why a round came to nothing.
@@ -55,6 +124,27 @@ enum LeaseError {
     Deadline,
     #[error("the api server refused")]
     Call { source: kube::Error },
+}
+
+impl LeaseError {
+    /// What to do about it.
+    fn remedy(&self) -> &'static str {
+        let Self::Call { source } = self else {
+            return "the API server does not answer in time";
+        };
+        let kube::Error::Api(status) = source else {
+            return "the API server cannot be reached; the log says why";
+        };
+        match status.code {
+            403 => {
+                "the operator's role does not allow `get`, `create` and `update` of leases.coordination.k8s.io in its own \
+                 namespace; apply config/rbac, and check that --namespace is where the operator runs"
+            }
+            404 => "the operator's own namespace does not exist; check --namespace",
+            401 => "the API server does not accept the operator's token; check its service account",
+            _ => "the API server refuses the lease; the log says why",
+        }
+    }
 }
 
 /// A call with its deadline.
@@ -89,9 +179,16 @@ impl Election {
         while !stop.is_cancelled() {
             let began = self.clock.mono();
             match self.round(&mut observed).await {
-                Ok(true) => self.lead.set_valid_until(began.plus_seconds(RENEW_DEADLINE_SECONDS)),
-                Ok(false) => self.lead.set_valid_until(Mono(0)),
-                Err(error) => tracing::warn!(error = %Chain(&error), "lease not renewed"),
+                Ok(leads) => {
+                    let until = began.plus_seconds(RENEW_DEADLINE_SECONDS);
+                    self.lead.set_valid_until(if leads { until } else { Mono(0) });
+                    self.standing.succeeded(self.clock.mono());
+                }
+                Err(error) => {
+                    let remedy = error.remedy();
+                    tracing::warn!(error = %Chain(&error), remedy, "lease not renewed");
+                    self.standing.failed(remedy);
+                }
             }
             led = self.announce(led).await;
             // While leading, wake in time to announce the end of the lead even if no call answers.
@@ -220,7 +317,14 @@ fn decide(spec: Option<&LeaseSpec>, identity: &str, unchanged_millis: u64, exist
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::extract::State;
+    use axum::http::StatusCode;
+    use axum::routing::{get, post};
+
     use super::*;
+    use crate::http::{Readiness, readiness_of};
+    use crate::telemetry::Telemetry;
 
     fn spec(holder: &str) -> LeaseSpec {
         LeaseSpec {
@@ -240,8 +344,129 @@ mod tests {
         assert_eq!(decide(None, "me", 0, false), Step::Create);
     }
 
+    /// What the API server of a test says about leases: refuses them, or holds one.
+    #[derive(Clone, Default)]
+    struct Leases(Arc<Mutex<Held>>);
+
+    #[derive(Default)]
+    struct Held {
+        refused: Option<(u16, &'static str)>,
+        lease: Option<String>,
+    }
+
+    impl Leases {
+        fn refuse(&self, with: Option<(u16, &'static str)>) {
+            self.0.lock().unwrap().refused = with;
+        }
+
+        fn answer(&self, written: Option<String>) -> (StatusCode, String) {
+            let mut held = self.0.lock().unwrap();
+            let (code, reason) = match (held.refused, written) {
+                (Some(refused), _) => refused,
+                (None, Some(lease)) => {
+                    held.lease = Some(lease.clone());
+                    return (StatusCode::OK, lease);
+                }
+                (None, None) => match held.lease.clone() {
+                    Some(lease) => return (StatusCode::OK, lease),
+                    None => (404, "NotFound"),
+                },
+            };
+            let status = format!(
+                r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"{reason}","code":{code}}}"#
+            );
+            (StatusCode::from_u16(code).unwrap(), status)
+        }
+    }
+
+    /// An API server that answers for leases while the tasks live, and a client of it.
+    async fn api_server(leases: &Leases) -> (kube::Client, tokio::task::JoinSet<()>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let read = |State(leases): State<Leases>| async move { leases.answer(None) };
+        let write = |State(leases): State<Leases>, body: String| async move { leases.answer(Some(body)) };
+        let routes = Router::new()
+            .route("/apis/coordination.k8s.io/v1/namespaces/here/leases", post(write))
+            .route(
+                "/apis/coordination.k8s.io/v1/namespaces/here/leases/{name}",
+                get(read).put(write),
+            )
+            .with_state(leases.clone());
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        (kube::Client::try_from(config).unwrap(), tasks)
+    }
+
+    /// What `/readyz` says when it says what is expected.
+    async fn ready_when(telemetry: &Telemetry, readiness: &Readiness, expected: impl Fn(bool, &str) -> bool) -> String {
+        let looks = async {
+            loop {
+                let (code, text) = readiness_of(telemetry, readiness);
+                if expected(code == StatusCode::OK, &text) {
+                    return text;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let said = timeout(Duration::from_secs(30), looks).await;
+        said.unwrap_or_else(|_| panic!("{:?}", readiness_of(telemetry, readiness)))
+    }
+
+    #[tokio::test]
+    async fn failure_24_a_replica_that_may_not_take_part_in_the_election_is_not_ready() {
+        let leases = Leases::default();
+        leases.refuse(Some((403, "Forbidden")));
+        let (client, _server) = api_server(&leases).await;
+        let clock = Clock::start();
+        let (telemetry, readiness) = (Telemetry::new(clock), Readiness::default());
+        let standing = telemetry.candidate();
+        let (events, _inbox) = mpsc::channel(16);
+        let (lead, stop) = (Lead::none(clock), CancellationToken::new());
+        let election = Election {
+            leases: Api::namespaced(client, "here"),
+            identity: "me".into(),
+            clock,
+            lead: lead.clone(),
+            events,
+            standing,
+        };
+        let mut candidate = tokio::task::JoinSet::new();
+        candidate.spawn(election.run(stop.clone()));
+        readiness.synced();
+
+        let said = ready_when(&telemetry, &readiness, |ready, text| !ready && text.contains("role")).await;
+        assert!(said.contains("apply config/rbac"), "{said}");
+        assert!(said.contains("--namespace"), "{said}");
+        assert!(!lead.holds());
+
+        leases.refuse(None);
+        ready_when(&telemetry, &readiness, |ready, _| ready).await;
+        assert!(lead.holds());
+        stop.cancel();
+        candidate.join_next().await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn failure_24_a_replica_that_fell_out_of_the_election_is_not_ready() {
+        let standing = Standing::begin(Mono(1_000));
+        assert!(standing.verdict(Mono(1_000)).is_err(), "no round yet");
+        standing.succeeded(Mono(2_000));
+        standing.failed("do this");
+        assert_eq!(standing.verdict(Mono(16_999)), Ok(()), "as long as a follower waits");
+        let said = standing.verdict(Mono(17_000)).unwrap_err();
+        assert_eq!(said, "no round of the election has succeeded for 15 s: do this");
+        assert_eq!(standing.age_seconds(Mono(17_000)), 15);
+        standing.succeeded(Mono(18_000));
+        assert_eq!(standing.verdict(Mono(18_000)), Ok(()));
+    }
+
     #[test]
     fn a_leader_has_ceased_to_act_before_another_may_take_over() {
         assert!(i64::try_from(RENEW_DEADLINE_SECONDS).unwrap() < i64::from(DURATION_SECONDS));
+        assert_eq!(
+            i64::try_from(SILENCE_MILLIS_MAX).unwrap(),
+            i64::from(DURATION_SECONDS) * 1_000
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Metrics and logs. Labels come from closed sets: no object names, no error texts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use planner::{CaptureJob, Counters, Mono, ProfileType, Reason, Resource};
@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 
 use crate::clock::Clock;
+use crate::lease::Standing;
 
 /// Sets the format and the level of logs. `level` is a filter as `tracing` reads it: `info`, `debug`,
 /// `operator=debug,kube=warn`.
@@ -93,6 +94,9 @@ pub struct Telemetry {
     watch_age_seconds: Family<QueueLabel, Gauge>,
     /// When each watch last made progress, by name.
     watches: Arc<Mutex<Vec<Watched>>>,
+    election_age_seconds: Gauge,
+    /// How the election goes, where there is one.
+    election: Arc<OnceLock<Standing>>,
     heartbeat: Arc<AtomicU64>,
 }
 
@@ -138,6 +142,8 @@ impl Telemetry {
             resident_bytes: Gauge::default(),
             watch_age_seconds: Family::default(),
             watches: Arc::default(),
+            election_age_seconds: Gauge::default(),
+            election: Arc::default(),
             heartbeat: Arc::new(AtomicU64::new(clock.mono().0)),
         };
         this.described = this.register().into();
@@ -261,6 +267,11 @@ impl Telemetry {
             "Time since a watch last made progress",
             self.watch_age_seconds.clone(),
         );
+        catalogue.add(
+            "profiling_election_age_seconds",
+            "Time since a round of the leader election last succeeded, or since the start while none has; 0 without election",
+            self.election_age_seconds.clone(),
+        );
         catalogue.described
     }
 
@@ -357,6 +368,24 @@ impl Telemetry {
         Progress { clock: self.clock, at }
     }
 
+    /// The handle by which the election tells how it goes; from now on readiness asks for it.
+    pub fn candidate(&self) -> Standing {
+        self.election.get_or_init(|| Standing::begin(self.clock.mono())).clone()
+    }
+
+    /// Whether this replica takes part in the election, if there is one; if it does not, why and what to do.
+    pub fn election_verdict(&self) -> Result<(), String> {
+        self.election
+            .get()
+            .map_or(Ok(()), |standing| standing.verdict(self.clock.mono()))
+    }
+
+    /// Seconds since the last good round of the election; none without election.
+    pub fn election_age_seconds(&self) -> Option<u64> {
+        let standing = self.election.get()?;
+        Some(standing.age_seconds(self.clock.mono()))
+    }
+
     /// The state after a step of the actor, and a sign that it lives.
     pub fn stepped(&self, gauges: Gauges) {
         self.targets.set(i64::try_from(gauges.targets).unwrap_or(i64::MAX));
@@ -406,6 +435,9 @@ impl Telemetry {
                 .get_or_create(&QueueLabel { queue: name })
                 .set(i64::try_from(age).unwrap_or(i64::MAX));
         }
+        let election_age = self.election_age_seconds().unwrap_or(0);
+        self.election_age_seconds
+            .set(i64::try_from(election_age).unwrap_or(i64::MAX));
         self.resident_bytes.set(resident_bytes().unwrap_or(0));
         let mut text = String::new();
         if encode(&mut text, &lock(&self.registry)).is_err() {
