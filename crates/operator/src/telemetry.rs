@@ -170,6 +170,7 @@ impl Telemetry {
         }
         for (stage, reason) in [
             ("capture", Reason::TimedOut),
+            ("event", Reason::TimedOut),
             ("record", Reason::StorageUnavailable),
             ("restore", Reason::StorageUnavailable),
             ("usage", Reason::MetricsUnavailable),
