@@ -213,6 +213,11 @@ fn every_limit_is_kept() {
         limit_of(strings, |b, round| b.string(&round.to_le_bytes()).map(drop)),
         "strings"
     );
+    // What is known is never one too many.
+    let mut full = builder(&strings);
+    let known = full.string(b"known").unwrap();
+    assert!((0..few).any(|round| full.string(&round.to_le_bytes()).is_err()));
+    assert_eq!(full.string(b"known").ok(), Some(known));
     let long = Limits {
         string_bytes_max: few,
         ..limits

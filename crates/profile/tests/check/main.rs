@@ -262,6 +262,14 @@ fn each_rule_of_the_format_is_kept() {
         malformed(check(&small_with(5, bytes(6, b"x")))),
         "the first string is not the empty one"
     );
+    for field in [7, 8, 9, 10, 12, 14, 15] {
+        let text = [small().concat(), bytes(field, b"x")].concat();
+        assert_eq!(
+            malformed(check(&text)),
+            "a number has the wrong wire type",
+            "field {field}"
+        );
+    }
     for (field, value) in [(7, 6), (8, 6), (13, 6), (14, 6), (15, 6)] {
         assert_eq!(
             malformed(check(&[small().concat(), number(field, value)].concat())),
