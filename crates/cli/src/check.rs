@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use profile::check::{CheckError, Checker, Summary};
 use profile::import::Format;
+use profile::view::printable;
 use profile::{Limits, Profile, unpack};
 use serde_json::json;
 
@@ -90,7 +91,7 @@ fn text(path: &Path, verdict: &Result<Valid>) -> String {
             let types: Vec<_> = valid
                 .sample_types
                 .iter()
-                .map(|(kind, unit)| format!("{kind}/{unit}"))
+                .map(|(kind, unit)| format!("{}/{}", printable(kind), printable(unit)))
                 .collect();
             format!(
                 "{}: ok, {}, {} samples of {}\n",
@@ -100,7 +101,7 @@ fn text(path: &Path, verdict: &Result<Valid>) -> String {
                 types.join(", ")
             )
         }
-        Err(error) => format!("{}: {error:#}\n", path.display()),
+        Err(error) => format!("{}: {}\n", path.display(), printable(&format!("{error:#}"))),
     }
 }
 

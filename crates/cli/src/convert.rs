@@ -41,5 +41,5 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
 
 fn folded(profile: &Profile<'_>, sample_type: Option<&str>) -> Result<String> {
     let index = show::sample_type(profile, sample_type)?;
-    Ok(Stacks::new(&View::new(profile, index)?).folded())
+    Ok(Stacks::new(&View::new(profile, index)?).folded()?)
 }

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use profile::view::printable;
 
 mod args;
 mod check;
@@ -48,15 +49,14 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            // If standard error is gone too, the exit code is all that is left to say it with.
-            drop(writeln!(std::io::stderr(), "kubectl-profile: {error:#}"));
+            tell(&format!("kubectl-profile: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// To the person, not into the result.
+/// One line to the person, not into the result. It may quote a profile.
 fn tell(line: &str) {
-    // If standard error is gone there is nobody to tell.
-    drop(writeln!(std::io::stderr(), "{line}"));
+    // If standard error is gone there is nobody to tell; the exit code is all that is left to say it with.
+    drop(writeln!(std::io::stderr(), "{}", printable(line)));
 }

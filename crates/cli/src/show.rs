@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use profile::Profile;
-use profile::view::units;
+use profile::view::{printable, units};
 use serde_json::json;
 
 use crate::args::{InfoArgs, Output};
@@ -78,15 +78,11 @@ fn time(nanos: i64) -> Option<Timestamp> {
 
 fn info_text(profile: &Profile<'_>) -> Result<String> {
     let (header, strings) = (profile.header(), profile.strings());
+    let text = |id| printable(&strings.text(id)).into_owned();
     let mut out = String::new();
     for (of, total) in header.sample_types.iter().zip(profile.totals()) {
-        let unit = strings.text(of.unit);
-        writeln!(
-            out,
-            "{:<16} {} in {unit}",
-            strings.text(of.kind),
-            units::value(total, &unit)
-        )?;
+        let unit = text(of.unit);
+        writeln!(out, "{:<16} {} in {unit}", text(of.kind), units::value(total, &unit))?;
     }
     let counts = (
         profile.sample_count(),
@@ -100,13 +96,8 @@ fn info_text(profile: &Profile<'_>) -> Result<String> {
     )?;
     let of = header.period_type;
     if header.period != 0 {
-        let unit = strings.text(of.unit);
-        writeln!(
-            out,
-            "period           {} of {}",
-            units::value(header.period, &unit),
-            strings.text(of.kind)
-        )?;
+        let period = units::value(header.period, &text(of.unit));
+        writeln!(out, "period           {period} of {}", text(of.kind))?;
     }
     if let Some(time) = time(header.time_nanos) {
         writeln!(out, "time             {time} ({} ns)", header.time_nanos)?;
@@ -116,25 +107,12 @@ fn info_text(profile: &Profile<'_>) -> Result<String> {
         writeln!(
             out,
             "mapping          {} {}",
-            strings.text(mapping.file),
-            strings.text(mapping.build_id)
+            text(mapping.file),
+            text(mapping.build_id)
         )?;
     }
     for comment in &header.comments {
-        writeln!(out, "comment          {}", strings.text(*comment))?;
+        writeln!(out, "comment          {}", text(*comment))?;
     }
-    Ok(printable(&out))
-}
-
-/// Text for a terminal: names come out of the profile and may hold what terminals obey.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() && !matches!(c, '\n' | '\t') {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    Ok(out)
 }

@@ -9,6 +9,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use profile::Limits;
+use profile::build::Builder;
+use profile::model::{Function, Line, Sample};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -111,6 +114,65 @@ fn reports_are_those_of_pprof_from_the_first_line_to_the_last() {
         assert_eq!(said(&all), theirs(&theirs_all));
         assert_eq!(said(&["peek", "^runtime", &file]), theirs(&["-peek=^runtime", &file]));
     }
+}
+
+#[test]
+fn what_terminals_obey_is_written_out() {
+    let folder = TempDir::new().unwrap();
+    // A name that makes a row of its own and colours it, and one that is read from the right.
+    let types = [("cpu\u{1b}[2J", "apples\n")];
+    let mut builder = Builder::new(&types, &Limits::DEFAULT).unwrap();
+    let mut stack = Vec::new();
+    for name in [
+        "evil\n     99s 99.99% 99.99%        99s 99.99%  \u{1b}[31mmain.fake",
+        "\u{202e}nimda",
+        "main",
+    ] {
+        let name = builder.string(name.as_bytes()).unwrap();
+        let function = builder
+            .function(Function {
+                name,
+                ..Function::default()
+            })
+            .unwrap();
+        let line = Line {
+            function,
+            ..Line::default()
+        };
+        stack.push(builder.location(0, None, &[line]).unwrap());
+    }
+    let sample = Sample {
+        stack: &stack,
+        values: &[5],
+        labels: &[],
+    };
+    builder.push_sample(sample).unwrap();
+    builder.add_comment(b"one\rtwo").unwrap();
+    let path = folder.path().join("evil");
+    fs::write(&path, builder.finish().encode()).unwrap();
+    let file = path.to_str().unwrap();
+    for (arguments, rows) in [
+        (&["top", file][..], 7),
+        (&["peek", ".", file], 16),
+        (&["info", file], 4),
+        (&["check", file], 1),
+        (&["flame", "--folded", file], 1),
+        (&["convert", "--to", "folded", file], 1),
+    ] {
+        let text = said(arguments);
+        let is_obeyed = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || c == '\u{202e}';
+        assert!(!text.contains(is_obeyed), "{text:?}");
+        assert_eq!(text.lines().count(), rows, "{text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("99s")), "{text}");
+    }
+    let top = said(&["top", file]);
+    assert!(
+        top.contains("  evil\\n     99s") && top.contains("\\u{1b}[31mmain.fake\n"),
+        "{top}"
+    );
+    assert!(top.contains("\\u{202e}nimda\n") && top.contains("one\\rtwo\n"), "{top}");
+    let error = refused(&["top", "-t", "none", file]);
+    assert!(error.ends_with("there are cpu\\u{1b}[2J\n"), "{error:?}");
 }
 
 #[test]

@@ -439,6 +439,8 @@ impl Builder {
         self.take(2 + numbers as u64 + 6 * sample.labels.len() as u64)?;
         let samples = &mut self.samples;
         let stack_end = place(samples.stacks.len() + sample.stack.len())?;
+        let limit = self.limits.locations_in_samples_max;
+        at_most(u64::from(stack_end), limit, "locations in all samples")?;
         let label_end = place(samples.labels.len() + sample.labels.len())?;
         samples.values.extend_from_slice(sample.values);
         samples.stacks.extend_from_slice(sample.stack);

@@ -21,6 +21,10 @@ pub struct Limits {
     pub samples_max: u64,
     /// Location ids in one sample. 64 Ki: runtimes cut stacks at 64 to 4,096 frames; this leaves sixteen times that.
     pub locations_per_sample_max: u64,
+    /// Location ids in all samples. 32 Mi, 128 MiB in memory: 64 times those of the largest natural profile, and twice what
+    /// the largest that users report (80 MB) would have, at the five bytes for each that the largest natural one has. Bytes
+    /// alone are no limit: gzip packs a thousand ids into one.
+    pub locations_in_samples_max: u64,
     /// Labels in one sample. 1,024: ten times the limit at which the common ingesters refuse.
     pub labels_per_sample_max: u64,
     /// Mappings. 64 Ki is the kernel's own default for maps of one process (`vm.max_map_count`).
@@ -46,6 +50,7 @@ impl Limits {
         sample_types_max: 64,
         samples_max: 4 << 20,
         locations_per_sample_max: 64 << 10,
+        locations_in_samples_max: 32 << 20,
         labels_per_sample_max: 1 << 10,
         mappings_max: 64 << 10,
         locations_max: 1 << 20,

@@ -17,6 +17,7 @@ mod frames;
 mod json;
 mod nodes;
 pub mod peek;
+mod printable;
 pub mod speedscope;
 pub mod stacks;
 pub mod svg;
@@ -26,6 +27,11 @@ pub mod units;
 
 use frames::Frames;
 use nodes::Nodes;
+pub use printable::printable;
+
+/// Bytes of what is written for people where names come again and again: 128 MiB, eight times what the stacks of the largest
+/// natural profile take when each is written out. Names may be as long as 64 KiB, so counts of lines are no limit.
+const TEXT_BYTES_MAX: u64 = 128 << 20;
 
 /// Why a profile cannot be shown.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

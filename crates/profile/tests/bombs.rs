@@ -4,11 +4,15 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read as _;
+use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
 use profile::parse::ParseError;
-use profile::{Limits, Profile, gzip};
+use profile::view::stacks::Stacks;
+use profile::view::top::TopOptions;
+use profile::view::{Order, View};
+use profile::{Limits, Profile, gzip, unpack};
 
 /// Set for a process of its own, in which one bomb is read: a file.
 const BOMB: &str = "PROFILE_BOMB";
@@ -63,14 +67,104 @@ fn failure_15_a_bomb_takes_little_memory_when_it_is_read_as_a_file() {
     for (name, bomb) in bombs {
         let file = folder.path().join(name);
         fs::write(&file, gzip(&bomb)).unwrap();
-        let mut alone = Command::new(env::current_exe().unwrap());
-        let ran = alone.arg("--nocapture").env(BOMB, &file).output().unwrap();
-        let said = String::from_utf8_lossy(&ran.stdout);
-        println!("{name}: {said}");
+        alone("failure_15_a_bomb_takes_little_memory_when_it_is_read_as_a_file", &file);
+    }
+}
+
+/// Runs one of the tests in a process of its own, for one bomb.
+fn alone(test: &str, file: &Path) {
+    let mut alone = Command::new(env::current_exe().unwrap());
+    let ran = alone
+        .args(["--nocapture", "--exact", test])
+        .env(BOMB, file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        ran.status.success(),
+        "{}: {said}{}",
+        file.display(),
+        String::from_utf8_lossy(&ran.stderr)
+    );
+}
+
+/// A profile of so many samples, each a stack of the same location, which has so many lines.
+fn tower(samples: usize, depth: usize, lines: usize) -> Vec<u8> {
+    let message = |tag: u8, body: &[u8]| {
+        let mut length = body.len();
+        let mut message = vec![tag];
+        while length >= 0x80 {
+            message.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        message.push(length as u8);
+        [message, body.to_vec()].concat()
+    };
+    let types = b"\x0a\x04\x08\x01\x10\x02\x32\x00\x32\x03cpu\x32\x0bnanoseconds\x32\x01f\x2a\x04\x08\x01\x10\x03";
+    let location = [&b"\x08\x01"[..], &b"\x22\x02\x08\x01".repeat(lines)].concat();
+    let sample = [message(0x0a, &vec![1; depth]), b"\x10\x01".to_vec()].concat();
+    [
+        types.to_vec(),
+        message(0x22, &location),
+        message(0x12, &sample).repeat(samples),
+    ]
+    .concat()
+}
+
+/// Everything that is made of a profile's first sample type, or the limit that it runs into.
+fn views(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    let profile = Profile::decode(bytes, &Limits::DEFAULT)?;
+    let view = View::new(&profile, 0)?;
+    let top = view.top(TopOptions::ALL);
+    let peek = view.peek(Order::Flat, |_| true)?;
+    assert!(!top.text("ns", "ns").is_empty() && !peek.text("ns", "ns").is_empty());
+    let stacks = Stacks::new(&view);
+    stacks.folded()?;
+    stacks.tree()?;
+    Ok(())
+}
+
+/// The most memory for each byte of a profile whose code is inlined as deeply as is allowed: a place in a column and nine frames
+/// of four bytes, in a buffer that doubled; and as much again for stacks, text and branches.
+const PEAK_PER_BYTE_MAX: u64 = 4 * (4 + 9 * 4);
+
+#[test]
+fn failure_15_a_bomb_of_frames_takes_little_memory_when_it_is_shown() {
+    if let Some(file) = env::var_os(BOMB) {
+        let mut packed = Vec::new();
+        File::open(&file).unwrap().read_to_end(&mut packed).unwrap();
+        let unpacked = unpack(&packed, &Limits::DEFAULT).unwrap();
+        let before = peak_bytes();
+        let shown = views(&unpacked).map_err(|error| match error.source() {
+            Some(source) => source.to_string(),
+            None => error.to_string(),
+        });
+        let taken = peak_bytes() - before;
+        let said = format!("{} bytes, {} KiB, {shown:?}", unpacked.len(), taken >> 10);
+        println!("{said}");
+        let name = Path::new(&file).file_name().unwrap().to_string_lossy();
+        let told = shown.err().map_or("shown".to_owned(), |limit| limit.replace(' ', "-"));
+        assert!(told.ends_with(&*name), "{told}");
         assert!(
-            ran.status.success(),
-            "{name}: {said}{}",
-            String::from_utf8_lossy(&ran.stderr)
+            taken <= PEAK_BYTES_MAX.max(unpacked.len() as u64 * PEAK_PER_BYTE_MAX),
+            "{said}"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bomb) in [
+        // 80 KB unpacked, which would be 2^28 frames, a gigabyte of them and eight of text.
+        ("frames-in-all-stacks", tower(1, 65_536, 4096)),
+        // 64 MiB unpacked, 64 KiB packed.
+        ("locations-in-all-samples", tower(1024, 65_536, 1)),
+        // As much as is allowed for so many bytes.
+        ("shown", tower(16, 65_536, 9)),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, gzip(&bomb)).unwrap();
+        alone(
+            "failure_15_a_bomb_of_frames_takes_little_memory_when_it_is_shown",
+            &file,
         );
     }
 }

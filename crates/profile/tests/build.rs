@@ -251,6 +251,11 @@ fn every_limit_is_kept() {
         ..limits
     };
     assert_eq!(limit_of(samples, deep), "samples");
+    let stacks = Limits {
+        locations_in_samples_max: 3,
+        ..limits
+    };
+    assert_eq!(limit_of(stacks, deep), "locations in all samples");
     let mappings = Limits {
         mappings_max: few,
         ..limits

@@ -149,7 +149,7 @@ fn merge(profiles: &[&Profile<'_>]) -> Profile<'static> {
 }
 
 fn folded<'p>(profile: &'p Profile<'p>, index: usize) -> String {
-    Stacks::new(&View::new(profile, index).unwrap()).folded()
+    Stacks::new(&View::new(profile, index).unwrap()).folded().unwrap()
 }
 
 /// One sum for each sample type.

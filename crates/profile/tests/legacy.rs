@@ -31,6 +31,14 @@ fn every_limit_is_kept() {
         ..limits
     };
     assert_eq!(limit_of(&heap(&"1: 1 [1: 1] @ 0x1\n".repeat(10)), &samples), "samples");
+    let stacks = Limits {
+        locations_in_samples_max: 9,
+        ..limits
+    };
+    assert_eq!(
+        limit_of(&heap(&"1: 1 [1: 1] @ 0x1 0x2\n".repeat(5)), &stacks),
+        "locations in all samples"
+    );
     assert_eq!(limit_of(&cpu(&[1, 0].repeat(10)), &samples), "samples");
     assert_eq!(
         limit_of(

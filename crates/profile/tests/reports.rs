@@ -120,7 +120,7 @@ fn compare(pprof: &Pprof, profile: &Profile<'_>, indexes: &[usize], file: &Path,
         let raw = format!("unit={unit}\nnodefraction=0\nnodecount=0\n");
         let exact = view.top(TopOptions::ALL).text(&unit, &unit);
         ask(raw + "top\n", exact);
-        let peek = view.peek(Order::Flat, |_| true);
+        let peek = view.peek(Order::Flat, |_| true).unwrap();
         // It fails where nothing is to be seen.
         if Some(index) == profile.default_sample_index() && !peek.entries.is_empty() {
             ask("peek (?s).\n".to_owned(), in_order(&peek.text(&unit, &unit)));

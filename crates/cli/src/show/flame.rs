@@ -97,7 +97,7 @@ fn drawn<W: Paint>(
     (unit, whole): (&str, Option<W>),
 ) -> Result<String> {
     if args.folded {
-        return Ok(stacks.folded());
+        return Ok(stacks.folded()?);
     }
     let Some(wanted) = &args.sandwich else {
         let mut tree = if args.inverted {

@@ -4,10 +4,10 @@ use anyhow::{Result, ensure};
 use profile::Profile;
 use profile::view::peek::{Calls, PeekEntry};
 use profile::view::top::{Inlined, TopOptions, TopRow};
-use profile::view::{Order, units};
+use profile::view::{Order, printable, units};
 use serde_json::json;
 
-use super::{printable, sample_type, time, type_and_unit};
+use super::{sample_type, time, type_and_unit};
 use crate::args::{Output, PeekArgs, TopArgs};
 use crate::files;
 use crate::select::Filters;
@@ -44,7 +44,7 @@ pub(crate) fn top(args: &TopArgs) -> Result<bool> {
             Output::Text => {
                 let shown_unit = top.unit(&unit);
                 let legend = legend(profile, &kind, top.total, (&unit, shown_unit), &filters);
-                printable(&(legend + &top.text(&unit, shown_unit)))
+                legend + &top.text(&unit, shown_unit)
             }
         };
         files::write(None, shown.as_bytes())?;
@@ -62,7 +62,7 @@ pub(crate) fn peek(args: &PeekArgs) -> Result<bool> {
         let index = sample_type(profile, args.sample_type.as_deref())?;
         let (kind, unit) = type_and_unit(profile, index);
         let view = selected.view(index)?;
-        let peek = view.peek(order(args.cum), |name| args.regex.pattern.is_match(name));
+        let peek = view.peek(order(args.cum), |name| args.regex.pattern.is_match(name))?;
         ensure!(!peek.entries.is_empty(), "no function matches {}", args.regex.text);
         let shown = match args.output {
             Output::Json => {
@@ -81,7 +81,7 @@ pub(crate) fn peek(args: &PeekArgs) -> Result<bool> {
             Output::Text => {
                 let shown_unit = peek.unit(&unit);
                 let legend = legend(profile, &kind, peek.total, (&unit, shown_unit), &filters);
-                printable(&(legend + &peek.text(&unit, shown_unit)))
+                legend + &peek.text(&unit, shown_unit)
             }
         };
         files::write(None, shown.as_bytes())?;
@@ -142,7 +142,7 @@ fn legend(
         ));
     }
     lines.extend(filters.legend());
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(|line| format!("{}\n", printable(line))).collect()
 }
 
 /// The last part of a path.

@@ -21,6 +21,8 @@ pub(super) struct Tally {
     sample_types: Vec<ValueType>,
     period_type: Option<ValueType>,
     samples: u64,
+    /// In all samples.
+    stacked: u64,
     totals: Vec<i64>,
     mappings: u64,
     locations: u64,
@@ -56,6 +58,7 @@ impl Tally {
             sample_types: Vec::new(),
             period_type: None,
             samples: 0,
+            stacked: 0,
             totals: Vec::new(),
             mappings: 0,
             locations: 0,
@@ -176,6 +179,12 @@ impl Tally {
             locations,
             self.limits.locations_per_sample_max,
             "locations in one sample",
+        )?;
+        self.stacked += locations;
+        at_most(
+            self.stacked,
+            self.limits.locations_in_samples_max,
+            "locations in all samples",
         )?;
         if values == 0 {
             return Err(Fault::Bad("a sample has no values").into());

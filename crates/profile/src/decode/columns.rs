@@ -257,6 +257,12 @@ impl Columns {
             limits.locations_per_sample_max,
             "locations in one sample",
         )?;
+        // One message is no longer than a megabyte, so they are counted in time.
+        at_most(
+            samples.stacks.len() as u64,
+            limits.locations_in_samples_max,
+            "locations in all samples",
+        )?;
         at_most(values as u64, limits.sample_types_max, "values in one sample")?;
         self.values_differ |= *self.values_each.get_or_insert(values) != values;
         if values == 0 {

@@ -37,8 +37,8 @@ impl Profile<'_> {
             return Ok(GroupsMatched::default());
         }
         let frames = self.samples.stacks.len() as u64 + self.samples.len() as u64 * added as u64;
-        // A frame takes at least a byte, and the column's places are 32 bits wide.
-        let frames_max = limits.uncompressed_bytes_max.min(u64::from(u32::MAX));
+        // The column's places are 32 bits wide.
+        let frames_max = limits.locations_in_samples_max.min(u64::from(u32::MAX));
         at_most(frames, frames_max, "locations in all samples")?;
         let mut groups = Groups::new(self, limits)?;
         let mut matched = GroupsMatched::default();

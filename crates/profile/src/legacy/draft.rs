@@ -93,6 +93,8 @@ impl<'a> Draft<'a> {
             at_most(depth, self.limits.locations_per_sample_max, "locations in one sample")?;
             let location = self.location(address)?;
             self.stacks.push(location);
+            let limit = self.limits.locations_in_samples_max;
+            at_most(self.stacks.len() as u64, limit, "locations in all samples")?;
         }
         self.stack_ends.push(place(self.stacks.len())?);
         self.values.extend_from_slice(values);

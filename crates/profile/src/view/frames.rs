@@ -10,9 +10,16 @@ use crate::limits::at_most;
 use crate::model::Profile;
 use crate::prune::Prune;
 
-/// Frames of all stacks, each inlined call counted where it stands. 64 Mi: a hundred times the largest natural profile, and
-/// 256 MB. Without it a location of thousands of lines that stands in every stack is a bomb.
+/// Frames of all stacks, each inlined call counted where it stands. 64 Mi, 256 MiB in memory: two for each location that the
+/// samples of a profile may have by default, and 128 times those of the largest natural one.
 pub(super) const FRAMES_MAX: u64 = 64 << 20;
+
+/// Frames for each location in a stack, in the mean. 8: natural profiles have up to 1.4, compilers inline to depths of tens
+/// only here and there. Without it a location of thousands of lines that stands everywhere is a bomb of a few bytes.
+const FRAMES_PER_LOCATION_MAX: u64 = 8;
+
+/// Frames that any profile may have, 4 MiB in memory: a small one may well be of deeply inlined code only.
+const FRAMES_FREE: u64 = 1 << 20;
 
 /// What there are too many of.
 pub(super) const NAME: &str = "frames in all stacks";
@@ -66,6 +73,8 @@ impl Frames {
         let values = samples.values.iter().skip(sample_type).step_by(types.max(1));
         let begins = std::iter::once(0).chain(samples.stack_ends.iter().copied());
         let stacks = begins.zip(&samples.stack_ends).zip(values);
+        let expanded = FRAMES_PER_LOCATION_MAX.saturating_mul(samples.stacks.len() as u64);
+        let frames_max = FRAMES_MAX.min(expanded.saturating_add(FRAMES_FREE));
         let mut frames = vec![Frame::NONE; samples.stacks.len() + WIDTH];
         let mut spans = Vec::with_capacity(samples.stack_ends.len());
         let mut filled = 0_usize;
@@ -81,13 +90,13 @@ impl Frames {
                     .map(|location| nodes.place(*location).map_or(0, |place| u64::from(place.count)))
                     .sum();
             }
-            at_most((filled as u64 + most).saturating_sub(LEEWAY), FRAMES_MAX, NAME)?;
+            at_most((filled as u64 + most).saturating_sub(LEEWAY), frames_max, NAME)?;
             let room = filled + most as usize + WIDTH;
             if frames.len() < room {
                 frames.resize(room.max(frames.len() * 2), Frame::NONE);
             }
             filled += write(frames.get_mut(filled..).unwrap_or_default(), stack, nodes);
-            at_most(filled as u64, FRAMES_MAX, NAME)?;
+            at_most(filled as u64, frames_max, NAME)?;
             spans.push(Span {
                 begin: begin as u32,
                 end: filled as u32,

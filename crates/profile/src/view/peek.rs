@@ -3,8 +3,13 @@
 use std::borrow::Cow;
 
 use super::edges::Edge;
+use super::printable::printable;
 use super::top::{common_unit, showing, smallest, write_numbers};
-use super::{Order, View, units};
+use super::{Order, View, ViewError, units};
+use crate::limits::at_most;
+
+/// What the columns before a name take.
+const LINE_BYTES: u64 = 78;
 
 /// Functions with their callers and callees.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +52,10 @@ pub struct Calls<'v> {
 impl View<'_> {
     /// The functions whose names are `wanted`, each with its callers and callees. Names are bytes: producers cut them in
     /// the middle of a letter.
-    pub fn peek(&self, order: Order, wanted: impl Fn(&[u8]) -> bool) -> Peek<'_> {
+    ///
+    /// # Errors
+    /// When the report would be too long.
+    pub fn peek(&self, order: Order, wanted: impl Fn(&[u8]) -> bool) -> Result<Peek<'_>, ViewError> {
         const NOT: usize = usize::MAX;
         let mut costs = self.costs();
         let flat_total = costs.iter().fold(0_i64, |sum, cost| sum.wrapping_add(cost.flat));
@@ -63,6 +71,17 @@ impl View<'_> {
         }
         let entry_of = |node: u32| entry_of.get(node as usize).copied().unwrap_or(NOT);
         let edges = self.edges(|_| true, |from, to| entry_of(from) != NOT || entry_of(to) != NOT);
+        let length = |node: u32| name(node).map_or(0, |name| name.len() as u64) + LINE_BYTES;
+        let callers = edges
+            .iter()
+            .filter(|edge| entry_of(edge.to) != NOT)
+            .map(|edge| edge.from);
+        let callees = edges
+            .iter()
+            .filter(|edge| entry_of(edge.from) != NOT)
+            .map(|edge| edge.to);
+        let all = costs.iter().map(|cost| cost.node).chain(callers).chain(callees);
+        at_most(all.map(length).sum(), super::TEXT_BYTES_MAX, "bytes of the report")?;
         let mut entries: Vec<_> = costs
             .iter()
             .map(|cost| PeekEntry {
@@ -94,12 +113,12 @@ impl View<'_> {
                 });
             }
         }
-        Peek {
+        Ok(Peek {
             entries,
             total: self.total,
             flat_total,
             smallest,
-        }
+        })
     }
 }
 
@@ -110,9 +129,10 @@ impl Peek<'_> {
     }
 
     /// The report as pprof prints it, from the line that says how much is shown on; `unit` is the sample type's, and
-    /// `shown_unit` that in which values are shown.
+    /// `shown_unit` that in which values are shown. Names are [`printable`].
     pub fn text(&self, unit: &str, shown_unit: &str) -> String {
         const LINE: &str = "----------------------------------------------------------+-------------\n";
+        let (unit, shown_unit) = (&*printable(unit), &*printable(shown_unit));
         let scaler = units::Scaler::new(unit, shown_unit);
         let mut text = showing(self.flat_total, self.total, |value| scaler.label(value));
         text += LINE;
@@ -128,7 +148,7 @@ impl Peek<'_> {
                     units::pad(text, begin, 50);
                     text.push(' ');
                     units::write_percentage(text, *value, entry.cum);
-                    for part in [" |   ", name, if *inlined { " (inline)" } else { "" }, "\n"] {
+                    for part in [" |   ", &printable(name), if *inlined { " (inline)" } else { "" }, "\n"] {
                         text.push_str(part);
                     }
                 }
@@ -136,7 +156,7 @@ impl Peek<'_> {
             calls(&mut text, &entry.callers);
             write_numbers(&mut text, entry.flat, sum, entry.cum, self.total, &scaler);
             text += "                | ";
-            text += &entry.name;
+            text += &printable(&entry.name);
             text += "\n";
             calls(&mut text, &entry.callees);
         }

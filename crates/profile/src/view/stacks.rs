@@ -6,8 +6,12 @@ use std::fmt::{Debug, Display, Formatter};
 use hashbrown::{HashMap, HashSet};
 
 use super::frames::{self, FRAMES_MAX, Frame};
+use super::printable::printable;
 use super::{View, ViewError};
 use crate::limits::at_most;
+
+/// What two numbers of 64 bits take in a line at most, with what stands around them.
+const NUMBERS_BYTES: u64 = 44;
 
 /// What a stack is worth: one value, or one before and one after.
 ///
@@ -203,22 +207,30 @@ impl<'p, W: Weight> Stacks<'p, W> {
     }
 
     /// Lines "root;…;leaf value", the same stack once, sorted. Semicolons and line ends in names become commas and spaces:
-    /// the format has no escapes.
-    pub fn folded(&self) -> String {
+    /// the format has no escapes. What else terminals obey is [`printable`].
+    ///
+    /// # Errors
+    /// When the lines are too long together.
+    pub fn folded(&self) -> Result<String, ViewError> {
         let mut sums: HashMap<&[u32], W> = HashMap::new();
         for span in &self.spans {
             let sum = sums.entry(self.stack(span)).or_default();
             *sum = sum.plus(span.value);
         }
-        let escaped = |name: &Cow<'_, str>| name.replace(';', ",").replace(['\n', '\r'], " ");
+        let escaped = |name: &Cow<'_, str>| printable(&name.replace(';', ",").replace(['\n', '\r'], " ")).into_owned();
         let names: Vec<_> = self.names.iter().map(escaped).collect();
         let name = |index: &u32| names.get(*index as usize).map(String::as_str).unwrap_or_default();
+        let bytes = sums.keys().map(|stack| {
+            let names = stack.iter().map(|index| name(index).len() as u64 + 1);
+            names.sum::<u64>() + NUMBERS_BYTES
+        });
+        at_most(bytes.sum(), super::TEXT_BYTES_MAX, "bytes of stacks")?;
         let line =
             |(stack, value): (&[u32], W)| format!("{} {value}\n", stack.iter().map(name).collect::<Vec<_>>().join(";"));
         let sums = sums.into_iter().filter(|(_, value)| *value != W::default());
         let mut lines: Vec<_> = sums.map(line).collect();
         lines.sort_unstable();
-        lines.concat()
+        Ok(lines.concat())
     }
 
     pub(super) fn stack(&self, span: &Span<W>) -> &[u32] {

@@ -35,6 +35,10 @@ const LETTER_WIDTH: f64 = 6.6;
 /// The same of the title, which is larger.
 const TITLE_LETTER_WIDTH: f64 = 7.9;
 
+/// Letters of a name that are said where the pointer rests: a screen full of them. A picture may have ten thousand frames, and
+/// a name be as long as 64 KiB.
+const TIP_LETTERS_MAX: usize = 1024;
+
 /// Fewer letters than this say nothing.
 const LETTERS_MIN: usize = 3;
 
@@ -200,7 +204,7 @@ fn draw<W>(out: &mut String, frame: &Frame<'_, W>, name: &str, (fill, mark): (Fi
     let written = write!(
         out,
         "<g><title>{}: {}</title><rect x=\"{left:.1}\" width=\"{width:.1}\" height=\"{FRAME_HEIGHT}\" fill=\"{fill}\"{}/>",
-        escaped(name),
+        escaped(&cut(name, TIP_LETTERS_MAX)),
         escaped(tip),
         mark.class(),
     );

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
 
+use super::printable::printable;
 use super::{Order, View, units};
 
 /// Calls that are worth less than this part of what all functions cost do not say whether a function was inlined.
@@ -235,8 +236,9 @@ impl Top<'_> {
     }
 
     /// The report as pprof prints it, from the line that says how much is shown on; `unit` is the sample type's, and
-    /// `shown_unit` that in which values are shown.
+    /// `shown_unit` that in which values are shown. Names are [`printable`].
     pub fn text(&self, unit: &str, shown_unit: &str) -> String {
+        let (unit, shown_unit) = (&*printable(unit), &*printable(shown_unit));
         let scaler = units::Scaler::new(unit, shown_unit);
         let label = |value| scaler.label(value);
         let shown = self.rows.iter().fold(0_i64, |sum, row| sum.wrapping_add(row.flat));
@@ -261,7 +263,7 @@ impl Top<'_> {
                 Inlined::Always => " (inline)",
             };
             write_numbers(&mut text, row.flat, sum, row.cum, self.total, &scaler);
-            for part in ["  ", &row.name, inlined, "\n"] {
+            for part in ["  ", &printable(&row.name), inlined, "\n"] {
                 text.push_str(part);
             }
         }

@@ -366,6 +366,15 @@ fn each_limit_is_named_when_it_is_exceeded_and_only_then() {
             },
         ),
         (
+            "locations in all samples",
+            sample(&[bytes(1, &[1, 1, 1]), number(1, 1), number(2, 1)]),
+            4,
+            |l, m| Limits {
+                locations_in_samples_max: m,
+                ..l
+            },
+        ),
+        (
             "labels in one sample",
             sample(&[number(2, 1), label(), label()]),
             2,

@@ -90,7 +90,7 @@ proptest! {
         prop_assert_eq!(top.rows.iter().map(|row| row.flat).sum::<i64>() + stackless, total);
         let by_cum = view.top(TopOptions { order: Order::Cum, rows_max: 2, ..TopOptions::ALL });
         prop_assert!(by_cum.rows.len() <= 2 && by_cum.rows.is_sorted_by_key(|row| std::cmp::Reverse(row.cum)));
-        let peek = view.peek(Order::Flat, |name| name == b"main");
+        let peek = view.peek(Order::Flat, |name| name == b"main").unwrap();
         for entry in &peek.entries {
             prop_assert!(top.rows.iter().any(|row| row.name == entry.name && row.flat == entry.flat && row.cum == entry.cum));
             prop_assert!(entry.callers.iter().chain(&entry.callees).all(|calls| calls.value <= entry.cum));
@@ -103,7 +103,7 @@ proptest! {
         let total = profile.totals()[1];
         let view = View::new(&profile, 1).unwrap();
         let stacks = Stacks::new(&view);
-        let sum: i64 = stacks.folded().lines().map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap()).sum();
+        let sum: i64 = stacks.folded().unwrap().lines().map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap()).sum();
         prop_assert_eq!(sum, total);
         let (tree, inverted) = (stacks.tree().unwrap(), stacks.inverted().unwrap());
         let mut flat: BTreeMap<&str, i64> = BTreeMap::new();
@@ -247,7 +247,7 @@ proptest! {
                 .map(|(sample, weight)| format!("{} {weight}\n", stack(sample)))
                 .collect();
             lines.sort();
-            prop_assert_eq!(lines.concat(), stacks.folded());
+            prop_assert_eq!(lines.concat(), stacks.folded().unwrap());
         }
     }
 
