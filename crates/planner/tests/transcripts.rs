@@ -94,6 +94,7 @@ stories! {
     story_hot_pods_take_turns,
     story_leader_change,
     story_memory_before_cpu,
+    story_most_telling_reason,
     story_on_demand,
     story_on_demand_beside_threshold,
     story_partial,

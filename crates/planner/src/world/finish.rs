@@ -62,7 +62,8 @@ impl World {
                 at: running.decided_at.wall,
                 types: summary.stored,
             });
-        } else if running.cancelled.is_none() {
+        } else if running.cancelled.is_none() && summary.failed.iter().any(|one| is_blamed(one.reason)) {
+            // A capture that the end of the process cut off was not cancelled here, and still we stopped it.
             config.facts.totals.failed += 1;
         }
         let failing = summary.failed.iter().find(|one| is_of_store(one.reason));

@@ -193,12 +193,16 @@ impl World {
             let Some(config) = self.configs.get_mut(place) else {
                 continue;
             };
-            if matches!(config.metrics, Metrics::Unavailable { .. }) {
-                continue;
-            }
-            config.metrics = Metrics::Unavailable {
+            // Told once; what is in the way may change, and with it what to do about it.
+            let now = Metrics::Unavailable {
                 message: message.clone(),
             };
+            if matches!(
+                core::mem::replace(&mut config.metrics, now),
+                Metrics::Unavailable { .. }
+            ) {
+                continue;
+            }
             let text = format!("no usage samples, so thresholds cannot fire: {message}").into_boxed_str();
             if let Some(config) = self.configs.get(place) {
                 self.tell_config(config, Reason::MetricsUnavailable, true, text, out);

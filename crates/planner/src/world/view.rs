@@ -104,13 +104,15 @@ impl World {
 
     fn held(&self, now: Now, place: Place, config: &Config) -> Vec<PodHold> {
         let most = usize::from(self.settings.status_pods_max);
-        let Some(mode) = modes(config).first().copied() else {
-            return Vec::new();
-        };
+        let modes = modes(config);
         let mut urgent = Vec::new();
         let mut others = Vec::new();
         for slot in config.targets.iter().copied().take(LOOKED_AT_MAX) {
-            let reason = self.reason(now, place, slot, mode);
+            let reasons = modes.iter().map(|mode| self.reason(now, place, slot, *mode));
+            // The most telling of all modes; of two that are alike, that of the first.
+            let Some(reason) = reasons.min_by_key(|reason| urgency(*reason)) else {
+                continue;
+            };
             match urgency(reason) {
                 Urgency::Somebody if urgent.len() < most => urgent.push((slot, reason)),
                 Urgency::Nobody if others.len() < most => others.push((slot, reason)),
@@ -162,14 +164,15 @@ impl World {
     }
 }
 
-/// Whether somebody can do something about a reason.
+/// Whether somebody can do something about a reason; the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
     /// The owner of the pod, the config or the cluster.
     Somebody,
-    /// All is as it should be.
-    Nobody,
     /// It is about to be captured, or being captured.
     NotHeld,
+    /// All is as it should be.
+    Nobody,
 }
 
 fn urgency(reason: Reason) -> Urgency {
