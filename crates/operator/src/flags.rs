@@ -43,11 +43,11 @@ pub struct RunFlags {
     /// Watch only this namespace; default all.
     #[arg(long, env = "PROFILING_WATCH_NAMESPACE")]
     pub watch_namespace: Option<String>,
-    /// Where the address of metrics is bound.
-    #[arg(long, env = "PROFILING_METRICS_LISTEN", default_value = "0.0.0.0:8080")]
+    /// Where metrics are served; `[::]` is every address, of IPv4 and IPv6, whichever of them there is.
+    #[arg(long, env = "PROFILING_METRICS_LISTEN", default_value = "[::]:8080")]
     pub metrics_listen: SocketAddr,
     /// Where health is served.
-    #[arg(long, env = "PROFILING_HEALTH_LISTEN", default_value = "0.0.0.0:8081")]
+    #[arg(long, env = "PROFILING_HEALTH_LISTEN", default_value = "[::]:8081")]
     pub health_listen: SocketAddr,
     /// Where `/api/v1/why` is served; keep it on the loopback, it has no authentication.
     #[arg(long, env = "PROFILING_API_LISTEN", default_value = "127.0.0.1:8082")]

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::actor::Query;
+use crate::listen::listen;
 use crate::telemetry::Telemetry;
 
 /// The actor shows that it lives every 5 s; twelve missed signs mean that it is dead.
@@ -105,8 +106,7 @@ pub async fn serve_local(
 }
 
 fn bind(address: SocketAddr, what: &str) -> anyhow::Result<std::net::TcpListener> {
-    let listener =
-        std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {address} for {what}"))?;
+    let listener = listen(address).with_context(|| format!("cannot listen on {address} for {what}"))?;
     listener
         .set_nonblocking(true)
         .with_context(|| format!("cannot use {address} for {what}"))?;

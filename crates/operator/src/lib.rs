@@ -12,6 +12,7 @@ pub mod http;
 pub mod kinds;
 pub mod lead;
 pub mod lease;
+pub mod listen;
 pub mod meter;
 pub mod notices;
 pub mod restore;
