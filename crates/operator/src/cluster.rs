@@ -1,6 +1,6 @@
 //! The Kubernetes way to run: `profiling-operator run`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ const EVENTS_QUEUE: usize = 1_024;
 const QUERIES_QUEUE: usize = 16;
 /// Where the Deployment mounts a volume for profiles on their way.
 const SPOOL: &str = "/var/spool/profiling";
+/// Every container of a cluster has it from its kubelet; it is where clients look for the API server.
+const IN_CLUSTER_SIGN: &str = "KUBERNETES_SERVICE_HOST";
 /// How long a new connection to the API server may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the last writes (status, events, lease) may take at the end.
@@ -54,8 +56,10 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
         telemetry.clone(),
         readiness.clone(),
     )?;
-    let spool = flags.shared.spool.clone().unwrap_or_else(|| SPOOL.into());
-    clear_spool(&spool)?;
+    let in_cluster = std::env::var_os(IN_CLUSTER_SIGN).is_some();
+    // Held to the end: a temporary folder goes with it.
+    let spool = Spool::choose(flags.shared.spool.as_deref(), in_cluster)?;
+    clear_spool(spool.folder())?;
 
     let client = connect().await?;
     let identity = identity(&flags);
@@ -116,7 +120,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
     let worker = Worker {
         access: Arc::new(Kube::new(client.clone(), api::identity::target_id)),
         stores: Arc::clone(&stores),
-        limits: Arc::new(capture_settings(&spool, &flags.shared)),
+        limits: Arc::new(capture_settings(spool.folder(), &flags.shared)),
         lead: lead.clone(),
         telemetry: telemetry.clone(),
         clock,
@@ -281,6 +285,35 @@ pub(crate) async fn told_to_end() {
     }
 }
 
+/// The folder for profiles on their way.
+pub(crate) enum Spool {
+    /// One that stays.
+    Lasting(PathBuf),
+    /// One that is gone when this is.
+    Temporary(tempfile::TempDir),
+}
+
+impl Spool {
+    /// The one that was asked for; else, in a cluster, where the Deployment mounts a volume; else a temporary one, which
+    /// anybody may make.
+    pub(crate) fn choose(asked: Option<&Path>, in_cluster: bool) -> anyhow::Result<Self> {
+        match asked {
+            Some(folder) => Ok(Self::Lasting(folder.to_path_buf())),
+            None if in_cluster => Ok(Self::Lasting(SPOOL.into())),
+            None => tempfile::tempdir()
+                .map(Self::Temporary)
+                .context("cannot make a folder for captures on their way; name one that can be written with --spool"),
+        }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        match self {
+            Self::Lasting(folder) => folder,
+            Self::Temporary(folder) => folder.path(),
+        }
+    }
+}
+
 /// Makes the spool, and removes from it what a former life of the process left: captures that nobody
 /// waits for any more. Only files of our own naming are touched.
 pub(crate) fn clear_spool(spool: &Path) -> anyhow::Result<()> {
@@ -339,4 +372,25 @@ pub(crate) fn planner_settings(flags: &SharedFlags) -> Settings {
 fn hash_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `make run` is for people who are not root.
+    #[test]
+    fn outside_of_a_cluster_the_spool_is_a_temporary_folder() {
+        let spool = Spool::choose(None, false).unwrap();
+        let folder = spool.folder().to_path_buf();
+        clear_spool(&folder).unwrap();
+        assert!(folder.starts_with(std::env::temp_dir()), "{}", folder.display());
+        drop(spool);
+        assert!(!folder.exists());
+        assert_eq!(Spool::choose(None, true).unwrap().folder(), Path::new(SPOOL));
+        let asked = Path::new("/asked/for");
+        for in_cluster in [false, true] {
+            assert_eq!(Spool::choose(Some(asked), in_cluster).unwrap().folder(), asked);
+        }
+    }
 }

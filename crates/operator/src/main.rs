@@ -14,6 +14,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
+    if let Err(error) = start_logs(&flags.log_level, matches!(flags.mode, Mode::Run(_))) {
+        say_without_logs(&error);
+        return ExitCode::FAILURE;
+    }
     match run(flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -23,8 +27,15 @@ fn main() -> ExitCode {
     }
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "there is no log yet, and an end without a word is a riddle"
+)]
+fn say_without_logs(error: &anyhow::Error) {
+    eprintln!("profiling-operator: {error:#}");
+}
+
 fn run(flags: Flags) -> anyhow::Result<()> {
-    start_logs(&flags.log_level, matches!(flags.mode, Mode::Run(_)))?;
     // Pages of 2 MiB, of which our many small buffers use little: with 32 captures they were 28 of 36 MiB resident. The
     // allocator is built not to ask for them (`no_thp`), for it does so before this line, and the first two were 4 of the
     // 16 MiB of an idle process; where the machine gives them unasked, the image sets MIMALLOC_ALLOW_THP. Without the call

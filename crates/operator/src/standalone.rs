@@ -26,7 +26,7 @@ pub use self::processes::Processes;
 
 use crate::actor::{Actor, Effects, Snapshot};
 use crate::clock::Clock;
-use crate::cluster::{capture_settings, clear_spool, planner_settings, store_settings};
+use crate::cluster::{Spool, capture_settings, clear_spool, planner_settings, store_settings};
 use crate::flags::{SharedFlags, StandaloneFlags};
 use crate::http::{Readiness, serve_local};
 use crate::lead::Lead;
@@ -91,8 +91,8 @@ pub async fn record(
     let telemetry = Telemetry::new(clock);
     let readiness = Readiness::default();
     // Held to the end: the folder goes with it.
-    let scratch = tempfile::tempdir().context("cannot make a folder for captures on their way")?;
-    let spool = flags.spool.as_deref().unwrap_or_else(|| scratch.path());
+    let spool = Spool::choose(flags.spool.as_deref(), false)?;
+    let spool = spool.folder();
     clear_spool(spool)?;
 
     let (events, inbox) = mpsc::channel(EVENTS_QUEUE);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use anyhow::{Context, bail};
 use planner::{CaptureJob, Counters, Mono, ProfileType, Reason, Resource};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -13,14 +14,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::clock::Clock;
 use crate::lease::Standing;
 
 /// Sets the format and the level of logs. `level` is a filter as `tracing` reads it: `info`, `debug`,
-/// `operator=debug,kube=warn`.
+/// `operator=debug,kube=warn`; blank, as an empty variable of the environment is, it is `info`.
 pub fn start_logs(level: &str, json: bool) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(level)?;
+    let filter = log_filter(level)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -30,6 +33,26 @@ pub fn start_logs(level: &str, json: bool) -> anyhow::Result<()> {
         logs.with_target(false).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+/// A filter, whose every part is a level or gives one to a target. To `tracing`, a word alone that is no level is a target
+/// of that name: `warning` would silence everything else.
+fn log_filter(written: &str) -> anyhow::Result<EnvFilter> {
+    let parts = written.split(',').map(str::trim).filter(|part| !part.is_empty());
+    for part in parts.clone() {
+        let no_level = part.parse::<LevelFilter>().is_err();
+        if no_level && !part.contains('=') {
+            bail!(
+                "log level `{part}` is none of error, warn, info, debug, trace and off; for one part of the program, write \
+                 for example {part}=debug"
+            );
+        }
+    }
+    let filter = parts.collect::<Vec<_>>().join(",");
+    let filter = if filter.is_empty() { "info" } else { &filter };
+    EnvFilter::try_new(filter).with_context(|| {
+        format!("log filter `{filter}` cannot be read; write a level (error, warn, info, debug), or operator=debug,kube=warn")
+    })
 }
 
 /// How a capture of one type ended.
@@ -518,6 +541,30 @@ mod tests {
             std::fs::read_to_string(&page).unwrap(),
             wanted,
             "UPDATE_DOCS=1 writes it anew"
+        );
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_as_a_log_filter() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "operator=debug,kube=warn",
+            " debug, kube=off,",
+            "",
+            " ",
+        ] {
+            assert!(log_filter(good).is_ok(), "{good}");
+        }
+        assert_eq!(log_filter("").unwrap().to_string(), "info");
+        for bad in ["warning", "verbose", "info,operator", "operator=loud"] {
+            assert!(log_filter(bad).is_err(), "{bad}");
+        }
+        let said = log_filter("warning").unwrap_err().to_string();
+        assert!(
+            said.starts_with("log level `warning` is none of error, warn, info"),
+            "{said}"
         );
     }
 
