@@ -24,9 +24,13 @@ const HEARTBEAT_MILLIS: u64 = 5_000;
 /// Shortest time from one snapshot of the status to the next: the writer writes every 10 s at most.
 const SNAPSHOT_MILLIS: u64 = 500;
 
-/// How long captures may go on after the end was announced: a CPU profile of the default length ends by
-/// then, and 30 s of the pod's grace period are left to store it.
+/// How long captures may go on after the end was announced; then they are told to end, and store what they have. Most
+/// take seconds. A CPU profile of the default length (30 s) is kept if it had run for 5 s before.
 const LAST_CAPTURES_MILLIS: u64 = 25_000;
+/// How long after the end was announced the actor waits for them to store it. A store that hangs holds nothing longer: of
+/// the pod's grace period (60 s), 20 s are left for the last status and events (10 s) and for giving the lease back (two
+/// calls of 2 s), with 6 s to spare. What is cut off here is a record that says `started`, which the next leader tells of.
+const LAST_UPLOADS_MILLIS: u64 = 40_000;
 
 /// What the planner's commands do in the world. Two worlds exist: a cluster and this machine.
 pub trait Effects: Send + Sync + 'static {
@@ -77,14 +81,14 @@ pub struct Actor<E> {
 }
 
 impl<E: Effects> Actor<E> {
-    /// Runs until every sender of events is gone or `ShuttingDown` was handled and nothing runs any
-    /// more; returns the state for a last report.
+    /// Runs until every sender of events is gone, or `ShuttingDown` was handled and nothing runs any
+    /// more or what runs had its time; returns the state for a last report.
     pub async fn run(mut self) -> World {
         let mut work = Work::default();
         let mut ending: Option<Mono> = None;
         let mut published = Mono(0);
         loop {
-            let wake = self.next_wake();
+            let wake = self.next_wake(ending);
             let event = tokio::select! {
                 event = self.events.recv() => match event {
                     Some(event) => event,
@@ -105,7 +109,15 @@ impl<E: Effects> Actor<E> {
                 if work.captures.is_empty() {
                     break;
                 }
-                if self.clock.mono().millis_since(since) >= LAST_CAPTURES_MILLIS {
+                let passed = self.clock.mono().millis_since(since);
+                if passed >= LAST_UPLOADS_MILLIS {
+                    tracing::warn!(
+                        captures = work.captures.len(),
+                        "captures did not end in time; they are left"
+                    );
+                    break;
+                }
+                if passed >= LAST_CAPTURES_MILLIS {
                     work.cancel_all(Reason::ShuttingDown);
                 }
             }
@@ -133,9 +145,14 @@ impl<E: Effects> Actor<E> {
         commands
     }
 
-    fn next_wake(&self) -> Mono {
-        let heartbeat = self.clock.mono().plus_millis(HEARTBEAT_MILLIS);
-        self.world.next_wake().map_or(heartbeat, |wake| wake.min(heartbeat))
+    fn next_wake(&self, ending: Option<Mono>) -> Mono {
+        let now = self.clock.mono();
+        let ends = ending
+            .into_iter()
+            .flat_map(|since| [LAST_CAPTURES_MILLIS, LAST_UPLOADS_MILLIS].map(|millis| since.plus_millis(millis)))
+            .filter(|end| *end > now);
+        let heartbeat = now.plus_millis(HEARTBEAT_MILLIS);
+        ends.chain(self.world.next_wake()).fold(heartbeat, Mono::min)
     }
 
     fn answer(&self, query: Query) {

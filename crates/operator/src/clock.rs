@@ -1,18 +1,19 @@
 //! The one place that reads clocks. Everyone else is given a [`Now`].
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use planner::{Mono, Now, Wall};
+use tokio::time::Instant;
 
 /// A clock whose monotonic part starts near zero when it is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
+    // Tokio's, which is the standard library's outside of tests, and moves when a test moves it.
     started: Instant,
 }
 
 impl Clock {
     /// Starts the clock.
-    #[expect(clippy::disallowed_methods, reason = "this module is where clocks are read")]
     pub fn start() -> Self {
         Self {
             started: Instant::now(),
@@ -36,9 +37,9 @@ impl Clock {
     }
 
     /// The tokio instant of a moment of this clock, to sleep until it.
-    pub fn instant(&self, at: Mono) -> tokio::time::Instant {
+    pub fn instant(&self, at: Mono) -> Instant {
         let ahead = std::time::Duration::from_millis(at.millis_since(self.mono()));
-        tokio::time::Instant::now() + ahead
+        Instant::now() + ahead
     }
 }
 
