@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use api::ProfilingConfig;
 use api::status::ProfilingConfigStatus;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::ApiResource;
 use kube::{Api, Client};
 use planner::{ConfigId, Mono};
 use serde_json::json;
@@ -93,9 +94,8 @@ impl StatusWriter {
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Option<ProfilingConfigStatus> {
-        let configs = Api::<ProfilingConfig>::namespaced(self.client.clone(), namespace);
-        match timeout(DEADLINE, configs.get_opt(name)).await {
-            Ok(Ok(config)) => config.and_then(|config| config.status),
+        match timeout(DEADLINE, self.configs(namespace).get_opt(name)).await {
+            Ok(Ok(config)) => serde_json::from_value(config?.data.get_mut("status")?.take()).ok(),
             Ok(Err(error)) => {
                 tracing::debug!(error = %error, "status not read");
                 None
@@ -104,9 +104,19 @@ impl StatusWriter {
         }
     }
 
+    /// The configs of a namespace, whatever is in their specs: the answer to a read or a write is the whole object, and one
+    /// that does not decode has a status, too, which says so.
+    fn configs(&self, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(
+            self.client.clone(),
+            namespace,
+            &ApiResource::erase::<ProfilingConfig>(&()),
+        )
+    }
+
     /// Whether it was written.
     async fn patch(&self, namespace: &str, name: &str, status: &ProfilingConfigStatus) -> bool {
-        let configs = Api::<ProfilingConfig>::namespaced(self.client.clone(), namespace);
+        let configs = self.configs(namespace);
         let patch = json!({ "apiVersion": "profiling.io/v1alpha1", "kind": "ProfilingConfig", "status": status });
         let apply = PatchParams::apply(FIELD_MANAGER).force();
         match timeout(DEADLINE, configs.patch_status(name, &apply, &Patch::Apply(&patch))).await {
