@@ -105,6 +105,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
         let leases = Api::namespaced(client.clone(), &flags.namespace);
         let candidate = Election {
             leases,
+            name: flags.lease_name.clone(),
             identity,
             clock,
             lead: lead.clone(),
@@ -194,10 +195,12 @@ async fn connect() -> anyhow::Result<Client> {
 fn identity(flags: &RunFlags) -> String {
     // In a cluster the pod's name is unique and survives a restart of the container, which may then go
     // on leading at once. Elsewhere the process is what is unique.
-    flags.pod_name.clone().unwrap_or_else(|| {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        format!("{host}-{}", std::process::id())
-    })
+    flags.pod().map_or_else(generated_identity, str::to_owned)
+}
+
+fn generated_identity() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}-{}", std::process::id())
 }
 
 fn watch_everything(
@@ -214,8 +217,7 @@ fn watch_everything(
         Arc::new(tokio::sync::Notify::new()),
     );
     let within = flags
-        .watch_namespace
-        .as_ref()
+        .watched()
         .map(|namespace| format!("/namespaces/{namespace}"))
         .unwrap_or_default();
     let configs = Watch {

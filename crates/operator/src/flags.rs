@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 /// A flight recorder for workloads: captures profiles when a threshold is crossed, or on a schedule.
@@ -32,7 +33,7 @@ pub enum Mode {
 #[derive(Debug, Args)]
 pub struct RunFlags {
     /// The operator's own namespace.
-    #[arg(long, env = "POD_NAMESPACE", default_value = "profiling-system")]
+    #[arg(long, env = "POD_NAMESPACE", default_value = "profiling-system", value_parser = NonEmptyStringValueParser::new())]
     pub namespace: String,
     /// The operator's own pod: its identity in the election.
     #[arg(long, env = "POD_NAME")]
@@ -40,7 +41,10 @@ pub struct RunFlags {
     /// Take part in leader election: needed with more than one replica.
     #[arg(long, env = "PROFILING_LEADER_ELECT")]
     pub leader_elect: bool,
-    /// Watch only this namespace; default all.
+    /// Name of the Lease, in the operator's own namespace, that replicas compete for: another one for another set of them.
+    #[arg(long, env = "PROFILING_LEASE_NAME", default_value = "profiling-operator", value_parser = NonEmptyStringValueParser::new())]
+    pub lease_name: String,
+    /// Watch only this namespace; default, and when empty, all.
     #[arg(long, env = "PROFILING_WATCH_NAMESPACE")]
     pub watch_namespace: Option<String>,
     /// Where metrics are served; `[::]` is every address, of IPv4 and IPv6, whichever of them there is.
@@ -58,6 +62,18 @@ pub struct RunFlags {
     /// Flags of both ways to run.
     #[command(flatten)]
     pub shared: SharedFlags,
+}
+
+impl RunFlags {
+    /// The namespace to watch, none for all. An environment's empty variable is as good as none.
+    pub fn watched(&self) -> Option<&str> {
+        self.watch_namespace.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// The pod's name, if it was given.
+    pub fn pod(&self) -> Option<&str> {
+        self.pod_name.as_deref().filter(|name| !name.is_empty())
+    }
 }
 
 /// Flags of every way to run.
@@ -177,6 +193,24 @@ mod tests {
         for wrong in ["", "4GB", "-4Gi", "100Mi", "0"] {
             assert!(spool_size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_empty_namespace_to_watch_is_none() {
+        let read = |arguments: &[&str]| {
+            let all = ["profiling-operator", "run"].iter().chain(arguments).copied();
+            let Mode::Run(flags) = Flags::try_parse_from(all).unwrap().mode else {
+                panic!("another mode");
+            };
+            flags
+        };
+        let flags = read(&["--watch-namespace=", "--pod-name="]);
+        assert_eq!((flags.watched(), flags.pod()), (None, None));
+        assert_eq!(flags.lease_name, "profiling-operator");
+        let flags = read(&["--watch-namespace=shop", "--pod-name=one", "--lease-name=other"]);
+        assert_eq!((flags.watched(), flags.pod()), (Some("shop"), Some("one")));
+        assert_eq!(flags.lease_name, "other");
+        assert!(Flags::try_parse_from(["profiling-operator", "run", "--namespace="]).is_err());
     }
 
     #[test]

@@ -34,7 +34,6 @@ const CALL_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a replica counts as taking part after its last good round: as long as a follower waits, the lease's
 /// duration. Two rounds whose every call hung fit into it; after it this replica neither leads nor could take over.
 const SILENCE_MILLIS_MAX: u64 = 15_000;
-const NAME: &str = "profiling-operator";
 
 /// Takes part in the election until `stop`, then gives the lease up.
 ///
@@ -42,6 +41,8 @@ const NAME: &str = "profiling-operator";
 pub struct Election {
     /// Leases of the operator's own namespace.
     pub leases: Api<Lease>,
+    /// The lease's name.
+    pub name: String,
     /// Who we are: unique among running processes.
     pub identity: String,
     /// The clock that `lead` uses.
@@ -217,7 +218,7 @@ impl Election {
 
     /// One look at the lease and at most one write to it. True when it is ours after that.
     async fn round(&self, observed: &mut Observed) -> Result<bool, LeaseError> {
-        let lease = answered(self.leases.get_opt(NAME)).await?;
+        let lease = answered(self.leases.get_opt(&self.name)).await?;
         let version = lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
         if version != observed.version {
             *observed = Observed {
@@ -231,7 +232,7 @@ impl Election {
         let written = match decide(spec, &self.identity, unchanged_millis, lease.is_some()) {
             Step::Follow => return Ok(false),
             Step::Create => answered(self.leases.create(&create, &self.desired(None))).await,
-            Step::Renew | Step::Take => answered(self.leases.replace(NAME, &create, &self.desired(lease))).await,
+            Step::Renew | Step::Take => answered(self.leases.replace(&self.name, &create, &self.desired(lease))).await,
         };
         match written {
             Ok(_) => Ok(true),
@@ -253,7 +254,7 @@ impl Election {
         let ours = old.holder_identity.as_deref() == Some(&self.identity);
         Lease {
             metadata: ObjectMeta {
-                name: Some(NAME.into()),
+                name: Some(self.name.clone()),
                 resource_version: read.and_then(|lease| lease.metadata.resource_version),
                 ..ObjectMeta::default()
             },
@@ -271,7 +272,7 @@ impl Election {
     /// Gives the lease up, so that the next leader need not wait for its end.
     async fn release(&self) {
         let released = async {
-            let Some(lease) = answered(self.leases.get_opt(NAME)).await? else {
+            let Some(lease) = answered(self.leases.get_opt(&self.name)).await? else {
                 return Ok(());
             };
             if lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity) {
@@ -283,7 +284,9 @@ impl Election {
                 spec.lease_duration_seconds = Some(1);
             }
             let update = PostParams::default();
-            answered(self.leases.replace(NAME, &update, &freed)).await.map(drop)
+            answered(self.leases.replace(&self.name, &update, &freed))
+                .await
+                .map(drop)
         }
         .await;
         match released {
@@ -425,6 +428,7 @@ mod tests {
         let (lead, stop) = (Lead::none(clock), CancellationToken::new());
         let election = Election {
             leases: Api::namespaced(client, "here"),
+            name: "profiling-operator".into(),
             identity: "me".into(),
             clock,
             lead: lead.clone(),
