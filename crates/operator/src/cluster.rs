@@ -25,6 +25,7 @@ use crate::lead::Lead;
 use crate::lease::Election;
 use crate::meter::Meter;
 use crate::notices::{Notices, notices};
+use crate::restore::Turns;
 use crate::status::StatusWriter;
 use crate::telemetry::Telemetry;
 use crate::watch::Watch;
@@ -123,6 +124,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
         stores: Arc::clone(&stores),
         limits: Arc::new(capture_settings(spool.folder(), &flags.shared)),
         lead: lead.clone(),
+        turns: Turns::default(),
         telemetry: telemetry.clone(),
         clock,
     };

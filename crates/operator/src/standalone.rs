@@ -31,6 +31,7 @@ use crate::flags::{SharedFlags, StandaloneFlags};
 use crate::http::{Readiness, serve_local};
 use crate::lead::Lead;
 use crate::notices;
+use crate::restore::Turns;
 use crate::telemetry::Telemetry;
 use crate::worker::Worker;
 
@@ -155,6 +156,7 @@ fn effects(
         stores: Arc::new(Stores::new(store_settings)),
         limits: Arc::new(capture_settings(spool, flags)),
         lead: Lead::alone(clock),
+        turns: Turns::default(),
         telemetry: telemetry.clone(),
         clock,
     };

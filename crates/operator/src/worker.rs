@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::clock::{Clock, rfc3339};
 use crate::lead::Lead;
-use crate::restore::restore;
+use crate::restore::{Turns, restore};
 use crate::telemetry::Telemetry;
 
 /// Types of a set: the queue between taking and storing never fills, so a slow store delays no capture.
@@ -42,6 +42,8 @@ pub struct Worker {
     pub limits: Arc<capture::Settings>,
     /// Checked before every effect.
     pub lead: Lead,
+    /// Whose past may be read now.
+    pub turns: Turns,
     /// Counts.
     pub telemetry: Telemetry,
     /// The clock.
@@ -71,7 +73,7 @@ impl Worker {
 
     /// Reads a config's past. Resolves to `Restored`, in time, whatever the store does.
     pub async fn restore(self, request: RestoreRequest) -> Event {
-        restore(request, &self.stores, self.clock, &self.telemetry).await
+        restore(request, &self.stores, &self.turns, self.clock, &self.telemetry).await
     }
 
     async fn take_and_store(

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use planner::{CaptureJob, Chain, ProfileType, Scope, StorePolicy, Wall, keys};
 
 use crate::error::StoreError;
@@ -192,6 +192,22 @@ impl Store {
         now: Wall,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
+        let records = self.stream_records_since(prefix, scope, since, now, limit).await?;
+        Ok(records.collect().await)
+    }
+
+    /// The same, one by one as they are read, so that whoever has no more time has those that were.
+    ///
+    /// # Errors
+    /// As [`Self::records_since`].
+    pub async fn stream_records_since(
+        &self,
+        prefix: &str,
+        scope: &Scope,
+        since: Wall,
+        now: Wall,
+        limit: usize,
+    ) -> Result<impl Stream<Item = Record>, StoreError> {
         check_prefix(prefix)?;
         let mut newest = Newest::new(prefix, scope, since, limit);
         for folder in day_folders(prefix, scope, since, now) {
@@ -206,9 +222,7 @@ impl Store {
         let reads = newest.into_keys().into_iter().map(|key| self.read_record(key));
         Ok(futures::stream::iter(reads)
             .buffered(READS_MAX)
-            .filter_map(std::future::ready)
-            .collect()
-            .await)
+            .filter_map(std::future::ready))
     }
 
     /// Whether the store can be reached and lets us in: one listing of at most one key, or one file made and removed.
