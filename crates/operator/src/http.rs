@@ -14,12 +14,14 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use planner::{Basis, Why};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::actor::Query;
+use crate::clock::rfc3339;
 use crate::listen::listen;
 use crate::telemetry::Telemetry;
 
@@ -194,11 +196,46 @@ struct WhyAnswer {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct WhyLine {
     config: Option<String>,
     mode: String,
     reason: &'static str,
     message: String,
+    /// Of the last sample, whatever it was worth; none where there was none.
+    cpu: Option<WhyUsage>,
+    memory: Option<WhyUsage>,
+    sampled_at: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct WhyUsage {
+    /// To a tenth, as thousandths are.
+    percent: f64,
+    of: &'static str,
+}
+
+impl WhyUsage {
+    fn of((permille, basis): (u32, Basis)) -> Self {
+        Self {
+            percent: f64::from(permille) / 10.0,
+            of: basis.as_str(),
+        }
+    }
+}
+
+impl WhyLine {
+    fn of(one: Why) -> Self {
+        Self {
+            config: one.config.map(|config| format!("{}/{}", config.namespace, config.name)),
+            mode: format!("{:?}", one.mode),
+            reason: one.reason.as_camel(),
+            message: one.message.into(),
+            cpu: one.cpu.map(WhyUsage::of),
+            memory: one.memory.map(WhyUsage::of),
+            sampled_at: one.sampled_at.map(rfc3339),
+        }
+    }
 }
 
 async fn why(
@@ -220,15 +257,7 @@ async fn why(
     };
     match timeout(ANSWER_DEADLINE, asking).await {
         Ok(Some(lines)) => {
-            let answers = lines
-                .into_iter()
-                .map(|one| WhyLine {
-                    config: one.config.map(|config| format!("{}/{}", config.namespace, config.name)),
-                    mode: format!("{:?}", one.mode),
-                    reason: one.reason.as_camel(),
-                    message: one.message.into(),
-                })
-                .collect();
+            let answers = lines.into_iter().map(WhyLine::of).collect();
             Json(WhyAnswer {
                 namespace: asked.namespace,
                 pod: asked.pod,
@@ -269,6 +298,23 @@ mod tests {
 
         assert_eq!(liveness_of(ACTOR_SILENCE_MILLIS_MAX - 1).0, StatusCode::OK);
         assert_eq!(liveness_of(ACTOR_SILENCE_MILLIS_MAX).0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn why_tells_the_usage_that_was_judged() {
+        let line = WhyLine::of(Why {
+            config: None,
+            mode: planner::Mode::Threshold,
+            reason: planner::Reason::BelowThreshold,
+            message: "Usage is below every threshold".into(),
+            cpu: Some((793, Basis::Limit)),
+            memory: None,
+            sampled_at: Some(planner::Wall(1_795_449_601_000)),
+        });
+        let said = serde_json::to_value(&line).unwrap();
+        assert_eq!(said["cpu"], serde_json::json!({ "percent": 79.3, "of": "limit" }));
+        assert!(said["memory"].is_null());
+        assert_eq!(said["sampledAt"], "2026-11-23T16:00:01Z");
     }
 
     #[test]
