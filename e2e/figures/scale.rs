@@ -120,7 +120,7 @@ fn checks(replica: &Replica, requests: &[AuditEvent], table: &mut Table) -> Resu
     let done = replica.metric("profiling_checks_total ")?;
     // The sum of no values is -0.
     let stale = replica
-        .metric("profiling_held_back_total{outcome=\"sample-stale\"} ")?
+        .metric("profiling_held_back_total{reason=\"sample-stale\"} ")?
         .abs();
     table.row(
         "lists of usage in the intervals of 10 s",

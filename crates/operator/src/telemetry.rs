@@ -90,6 +90,16 @@ struct QueueLabel {
     queue: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WatchLabel {
+    watch: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: String,
+}
+
 /// Everything that is counted. Cheap to clone.
 #[derive(Clone)]
 pub struct Telemetry {
@@ -104,17 +114,17 @@ pub struct Telemetry {
     profile_bytes: Family<TypeLabel, Histogram>,
     decision_to_request_seconds: Histogram,
     refused: Family<QueueLabel, Counter>,
-    undecodable: Family<QueueLabel, Counter>,
-    relists: Family<QueueLabel, Counter>,
+    undecodable: Family<WatchLabel, Counter>,
+    relists: Family<WatchLabel, Counter>,
     missed_slots: Counter,
     checks: Counter,
-    held: Family<OutcomeLabel, Counter>,
+    held: Family<ReasonLabel, Counter>,
     targets: Gauge,
     configs: Gauge,
     running: Gauge,
     leader: Gauge,
     resident_bytes: Gauge,
-    watch_age_seconds: Family<QueueLabel, Gauge>,
+    watch_age_seconds: Family<WatchLabel, Gauge>,
     /// When each watch last made progress, by name.
     watches: Arc<Mutex<Vec<Watched>>>,
     election_age_seconds: Gauge,
@@ -214,85 +224,111 @@ impl Telemetry {
         };
         catalogue.add(
             "profiling_captures",
-            "Profiles asked of targets, by reason, type and outcome",
+            &["reason", "type", "outcome"],
+            "Profiles asked of targets: why, which, and what came of it",
             self.captures.clone(),
         );
         catalogue.add(
             "profiling_uploads",
-            "Profiles given to the store, by outcome",
+            &["outcome"],
+            "Profiles given to the store",
             self.uploads.clone(),
         );
-        catalogue.add("profiling_errors", "Failures, by stage and reason", self.errors.clone());
+        catalogue.add(
+            "profiling_errors",
+            &["stage", "reason"],
+            "Failures, by where they happened",
+            self.errors.clone(),
+        );
         catalogue.add(
             "profiling_threshold_violations",
-            "Samples above a threshold of a config, by resource",
+            &["resource"],
+            "Samples above a threshold of a config",
             self.violations.clone(),
         );
         catalogue.add(
             "profiling_capture_seconds",
+            &["type"],
             "Duration of one type of a capture",
             self.capture_seconds.clone(),
         );
         catalogue.add(
             "profiling_profile_bytes",
+            &["type"],
             "Size of stored profiles",
             self.profile_bytes.clone(),
         );
         catalogue.add(
             "profiling_decision_to_request_seconds",
+            &[],
             "Time from a decision to the first byte asked of its target",
             self.decision_to_request_seconds.clone(),
         );
         catalogue.add(
             "profiling_queue_refused",
-            "Items that a full queue refused, by queue",
+            &["queue"],
+            "Items that a full queue refused",
             self.refused.clone(),
         );
         catalogue.add(
             "profiling_undecodable_objects",
-            "Objects of a watch that did not decode, by watch",
+            &["watch"],
+            "Objects of a watch that did not decode",
             self.undecodable.clone(),
         );
-        catalogue.add("profiling_relists", "Full lists of a watch", self.relists.clone());
+        catalogue.add(
+            "profiling_relists",
+            &["watch"],
+            "Full lists of a watch",
+            self.relists.clone(),
+        );
         catalogue.add(
             "profiling_missed_slots",
+            &[],
             "On-demand slots that nothing was free for",
             self.missed_slots.clone(),
         );
         catalogue.add(
             "profiling_checks",
+            &[],
             "Targets checked against the thresholds of a config",
             self.checks.clone(),
         );
         catalogue.add(
             "profiling_held_back",
-            "Checks after which nothing was captured, by reason",
+            &["reason"],
+            "Checks after which nothing was captured",
             self.held.clone(),
         );
-        catalogue.add("profiling_targets", "Targets that opted in", self.targets.clone());
-        catalogue.add("profiling_configs", "ProfilingConfigs", self.configs.clone());
+        catalogue.add("profiling_targets", &[], "Targets that opted in", self.targets.clone());
+        catalogue.add("profiling_configs", &[], "ProfilingConfigs", self.configs.clone());
         catalogue.add(
             "profiling_captures_running",
+            &[],
             "Captures in progress",
             self.running.clone(),
         );
         catalogue.add(
             "profiling_leader",
+            &[],
             "Whether this replica is the one that acts",
             self.leader.clone(),
         );
         catalogue.add(
             "process_resident_memory_bytes",
+            &[],
             "Resident memory",
             self.resident_bytes.clone(),
         );
         catalogue.add(
             "profiling_watch_age_seconds",
+            &["watch"],
             "Time since a watch last made progress",
             self.watch_age_seconds.clone(),
         );
         catalogue.add(
             "profiling_election_age_seconds",
+            &[],
             "Time since a round of the leader election last succeeded, or since the start while none has; 0 without election",
             self.election_age_seconds.clone(),
         );
@@ -360,8 +396,8 @@ impl Telemetry {
         }
         for (reason, total) in counts.held() {
             raise(
-                &self.held.get_or_create(&OutcomeLabel {
-                    outcome: reason.as_kebab(),
+                &self.held.get_or_create(&ReasonLabel {
+                    reason: reason.as_kebab(),
                 }),
                 total,
             );
@@ -377,12 +413,12 @@ impl Telemetry {
 
     /// An object of a watch did not decode.
     pub fn undecodable(&self, watch: &'static str) {
-        self.undecodable.get_or_create(&QueueLabel { queue: watch }).inc();
+        self.undecodable.get_or_create(&WatchLabel { watch }).inc();
     }
 
     /// A watch begins a full list.
     pub fn relisted(&self, watch: &'static str) {
-        self.relists.get_or_create(&QueueLabel { queue: watch }).inc();
+        self.relists.get_or_create(&WatchLabel { watch }).inc();
     }
 
     /// The handle by which a watch tells that it lives.
@@ -443,12 +479,22 @@ impl Telemetry {
             } else {
                 ""
             };
-            format!("| `{}{suffix}` | {} | {} |\n", one.name, one.kind.as_str(), one.help)
+            let labels: Vec<String> = one.labels.iter().map(|label| format!("`{label}`")).collect();
+            format!(
+                "| `{}{suffix}` | {} | {} | {} |\n",
+                one.name,
+                one.kind.as_str(),
+                labels.join(", "),
+                one.help
+            )
         };
         let rows: String = self.described.iter().map(row).collect();
         format!(
             "# Metrics\n\nServed on port 8080 under `/metrics` in the OpenMetrics format. This page is written by the test \
-             `the_reference_page_is_current`.\n\n| name | type | meaning |\n|---|---|---|\n{rows}"
+             `the_reference_page_is_current`.\n\nValues of labels come from closed sets: `reason` and `outcome` are words of \
+             [TROUBLESHOOTING.md](TROUBLESHOOTING.md) in kebab case, `type` is a profile type, `resource` is `cpu` or `memory`, \
+             `watch` is what is watched. No label holds the name of an object.\n\n| name | type | labels | meaning |\n\
+             |---|---|---|---|\n{rows}"
         )
     }
 
@@ -456,7 +502,7 @@ impl Telemetry {
     pub fn render(&self) -> String {
         for (name, age) in self.watch_ages_seconds() {
             self.watch_age_seconds
-                .get_or_create(&QueueLabel { queue: name })
+                .get_or_create(&WatchLabel { watch: name })
                 .set(i64::try_from(age).unwrap_or(i64::MAX));
         }
         let election_age = self.election_age_seconds().unwrap_or(0);
@@ -479,6 +525,7 @@ type Watched = (&'static str, Arc<AtomicU64>);
 #[derive(Clone, Copy, Debug)]
 struct Described {
     name: &'static str,
+    labels: &'static [&'static str],
     help: &'static str,
     kind: MetricType,
 }
@@ -490,9 +537,10 @@ struct Catalogue<'a> {
 }
 
 impl Catalogue<'_> {
-    fn add(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
+    fn add(&mut self, name: &'static str, labels: &'static [&'static str], help: &'static str, metric: impl Metric) {
         self.described.push(Described {
             name,
+            labels,
             help,
             kind: metric.metric_type(),
         });
@@ -583,5 +631,42 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
+    }
+
+    /// The page says of each metric the labels that its series have.
+    #[test]
+    fn labels_are_those_that_are_written() {
+        let telemetry = Telemetry::new(Clock::start());
+        telemetry.refused("notices");
+        telemetry.undecodable("pods");
+        telemetry.relisted("pods");
+        let _progress = telemetry.watch("pods");
+        let held = ReasonLabel {
+            reason: Reason::NotDue.as_kebab(),
+        };
+        telemetry.held.get_or_create(&held).inc();
+        let heap = TypeLabel { r#type: "heap" };
+        telemetry.capture_seconds.get_or_create(&heap).observe(1.0);
+        telemetry.profile_bytes.get_or_create(&heap).observe(1.0);
+        let text = telemetry.render();
+        for one in &*telemetry.described {
+            let suffix = if matches!(one.kind, MetricType::Counter) {
+                "_total"
+            } else if matches!(one.kind, MetricType::Histogram) {
+                "_sum"
+            } else {
+                ""
+            };
+            let name = format!("{}{suffix}", one.name);
+            let series = text
+                .lines()
+                .find_map(|line| line.strip_prefix(&name).filter(|rest| rest.starts_with(['{', ' '])))
+                .unwrap_or_else(|| panic!("no series of {name}: {text}"));
+            let labels: Vec<&str> = match series.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+                Some((labels, _)) => labels.split(',').filter_map(|one| one.split('=').next()).collect(),
+                None => Vec::new(),
+            };
+            assert_eq!(labels, one.labels, "{name}");
+        }
     }
 }

@@ -207,7 +207,7 @@ async fn failure_28_an_object_that_does_not_decode_stops_nothing() {
     story.tells(&["list", "+a", "listed", "+bb"]).await;
     let metrics = story.telemetry.render();
     assert!(
-        metrics.contains("profiling_undecodable_objects_total{queue=\"pods\"} 2"),
+        metrics.contains("profiling_undecodable_objects_total{watch=\"pods\"} 2"),
         "{metrics}"
     );
 }
