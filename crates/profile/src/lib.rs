@@ -24,6 +24,7 @@ mod legacy;
 pub mod libdeflate;
 mod limits;
 pub mod merge;
+mod messages;
 pub mod model;
 pub mod parse;
 pub mod pattern;
@@ -31,7 +32,6 @@ mod prune;
 mod refusal;
 mod scale;
 pub mod sources;
-mod tags;
 pub mod view;
 mod wire;
 

@@ -3,16 +3,9 @@
 use super::names::Names;
 use super::{CheckError, Summary};
 use crate::limits::{LimitExceeded, Limits, at_most};
+use crate::messages::{self, Function, Label, Line, Mapping, ValueType};
 use crate::refusal::Refusal;
-use crate::tags;
 use crate::wire::{Cursor, Fault, Fields, Value, count_packed, whole};
-
-/// Type and unit, as indexes of strings.
-#[derive(Clone, Copy)]
-struct ValueType {
-    kind: u64,
-    unit: u64,
-}
 
 /// Counters of a profile.
 pub(super) struct Tally {
@@ -88,7 +81,7 @@ impl Tally {
             STRING => self.string(value.bytes()?),
             COMMENT => self.comment(value),
             PERIOD_TYPE => {
-                let period_type = value_type(value.bytes()?).map_err(whole)?;
+                let period_type = ValueType::read(value.bytes()?).map_err(whole)?;
                 self.names.want(period_type.kind);
                 self.names.want(period_type.unit);
                 // The last one counts, as with every single field that comes twice.
@@ -134,7 +127,7 @@ impl Tally {
     fn sample_type(&mut self, message: &[u8]) -> Result<(), Refusal> {
         let limit = self.limits.sample_types_max;
         at_most(self.sample_types.len() as u64 + 1, limit, "sample types")?;
-        let sample_type = value_type(message)?;
+        let sample_type = ValueType::read(message)?;
         self.names.want(sample_type.kind);
         self.names.want(sample_type.unit);
         self.note_string(sample_type.kind);
@@ -171,9 +164,9 @@ impl Tally {
             while fields.is(0x1a) {
                 labels += 1;
                 at_most(labels, self.limits.labels_per_sample_max, "labels in one sample")?;
-                self.label(fields.bytes()?)?;
+                self.note_string(Label::read(fields.bytes()?)?.string_index_max());
             }
-            fields.skip_unknown(tags::SAMPLE)?;
+            fields.skip_unknown(messages::SAMPLE)?;
         }
         at_most(
             locations,
@@ -209,63 +202,13 @@ impl Tally {
         Ok(())
     }
 
-    fn label(&mut self, message: &[u8]) -> Result<(), Fault> {
-        let (mut key, mut text, mut number, mut unit) = (0, 0, 0, 0);
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                key = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                text = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                number = fields.varint()?;
-            }
-            if fields.is(0x20) {
-                unit = fields.varint()?;
-            }
-            fields.skip_unknown(tags::LABEL)?;
-        }
-        self.note_string(key);
-        // As google/pprof reads it: the unit of a label that has a text is not looked at.
-        if text != 0 {
-            self.note_string(text);
-        } else if number != 0 || unit != 0 {
-            self.note_string(unit);
-        }
-        Ok(())
-    }
-
     fn mapping(&mut self, message: &[u8]) -> Result<(), Refusal> {
         self.mappings += 1;
         at_most(self.mappings, self.limits.mappings_max, "mappings")?;
-        let mut id = 0;
-        let (mut file, mut build_id) = (0, 0);
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                id = fields.varint()?;
-            }
-            // Start, limit and offset.
-            while fields.is(0x10) || fields.is(0x18) || fields.is(0x20) {
-                fields.varint()?;
-            }
-            if fields.is(0x28) {
-                file = fields.varint()?;
-            }
-            if fields.is(0x30) {
-                build_id = fields.varint()?;
-            }
-            // What the mapping has.
-            while fields.is(0x38) || fields.is(0x40) || fields.is(0x48) || fields.is(0x50) {
-                fields.varint()?;
-            }
-            fields.skip_unknown(tags::MAPPING)?;
-        }
-        not_reserved(id, "a mapping has the reserved id 0")?;
-        self.note_string(file);
-        self.note_string(build_id);
+        let mapping = Mapping::read(message)?;
+        not_reserved(mapping.id, "a mapping has the reserved id 0")?;
+        self.note_string(mapping.file);
+        self.note_string(mapping.build_id);
         Ok(())
     }
 
@@ -284,12 +227,12 @@ impl Tally {
             }
             while fields.is(0x22) {
                 lines += 1;
-                line(fields.bytes()?)?;
+                not_reserved(Line::read(fields.bytes()?)?.function, "a line has no function")?;
             }
             if fields.is(0x28) {
                 fields.varint()?;
             }
-            fields.skip_unknown(tags::LOCATION)?;
+            fields.skip_unknown(messages::LOCATION)?;
         }
         at_most(lines, self.limits.lines_per_location_max, "lines at one location")?;
         Ok(not_reserved(id, "a location has the reserved id 0")?)
@@ -298,28 +241,9 @@ impl Tally {
     fn function(&mut self, message: &[u8]) -> Result<(), Refusal> {
         self.functions += 1;
         at_most(self.functions, self.limits.functions_max, "functions")?;
-        let (mut id, mut name, mut system_name, mut file) = (0, 0, 0, 0);
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                id = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                name = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                system_name = fields.varint()?;
-            }
-            if fields.is(0x20) {
-                file = fields.varint()?;
-            }
-            if fields.is(0x28) {
-                fields.varint()?;
-            }
-            fields.skip_unknown(tags::FUNCTION)?;
-        }
-        not_reserved(id, "a function has the reserved id 0")?;
-        for index in [name, system_name, file] {
+        let function = Function::read(message)?;
+        not_reserved(function.id, "a function has the reserved id 0")?;
+        for index in [function.name, function.system_name, function.file] {
             self.note_string(index);
         }
         Ok(())
@@ -415,35 +339,4 @@ const VALUES_DIFFER: Fault = Fault::Bad("the samples do not have the same number
 
 fn not_reserved(id: u64, what: &'static str) -> Result<(), Fault> {
     if id == 0 { Err(Fault::Bad(what)) } else { Ok(()) }
-}
-
-fn value_type(message: &[u8]) -> Result<ValueType, Fault> {
-    let mut found = ValueType { kind: 0, unit: 0 };
-    let mut fields = Fields::new(message)?;
-    while !fields.is_at_end() {
-        if fields.is(0x08) {
-            found.kind = fields.varint()?;
-        }
-        if fields.is(0x10) {
-            found.unit = fields.varint()?;
-        }
-        fields.skip_unknown(tags::VALUE_TYPE)?;
-    }
-    Ok(found)
-}
-
-#[inline]
-fn line(message: &[u8]) -> Result<(), Fault> {
-    let mut function = 0;
-    let mut fields = Fields::new(message)?;
-    while !fields.is_at_end() {
-        if fields.is(0x08) {
-            function = fields.varint()?;
-        }
-        while fields.is(0x10) || fields.is(0x18) {
-            fields.varint()?;
-        }
-        fields.skip_unknown(tags::LINE)?;
-    }
-    not_reserved(function, "a line has no function")
 }

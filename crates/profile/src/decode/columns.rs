@@ -4,9 +4,9 @@
 use super::refused;
 use crate::check::CheckError;
 use crate::limits::{Limits, at_most};
+use crate::messages::{self, LOCATION, PROFILE, SAMPLE, ValueType};
 use crate::model::{Function, Label, LabelValue, Line, Location, Mapping, Samples, StringId};
 use crate::refusal::Refusal;
-use crate::tags::{FUNCTION, LABEL, LINE, LOCATION, MAPPING, PROFILE, SAMPLE, VALUE_TYPE};
 use crate::wire::{Cursor, Fault, Fields, whole};
 
 /// What is wrong with a profile that says its time twice.
@@ -62,7 +62,7 @@ impl Ids {
 /// A whole profile as the wire has it. Places are 32 bits wide: the bytes of a profile are at most 4 GiB, and nothing in a
 /// column takes less than one of them.
 pub(super) struct Columns {
-    pub(super) sample_types: Vec<(u64, u64)>,
+    pub(super) sample_types: Vec<ValueType>,
     /// Stacks, mappings of locations and functions of lines are narrow ids.
     pub(super) samples: Samples,
     pub(super) mappings: Vec<Mapping>,
@@ -89,7 +89,7 @@ pub(super) struct Columns {
     pub(super) singles: [u64; 4],
     pub(super) time_nanos: i64,
     pub(super) duration_nanos: i64,
-    pub(super) period_type: (u64, u64),
+    pub(super) period_type: ValueType,
     pub(super) period: i64,
     pub(super) comments: Vec<u64>,
 }
@@ -132,7 +132,7 @@ impl Columns {
             singles: [0; 4],
             time_nanos: 0,
             duration_nanos: 0,
-            period_type: (0, 0),
+            period_type: ValueType::default(),
             period: 0,
             comments: Vec::new(),
         };
@@ -157,7 +157,8 @@ impl Columns {
             0x0a => {
                 let limit = limits.sample_types_max;
                 at_most(self.sample_types.len() as u64 + 1, limit, "sample types")?;
-                self.sample_types.push(value_type(profile.bytes()?).map_err(whole)?);
+                self.sample_types
+                    .push(ValueType::read(profile.bytes()?).map_err(whole)?);
             }
             0x12 => self
                 .sample(message(profile, limits)?, limits)
@@ -201,7 +202,7 @@ impl Columns {
                 self.time_nanos = time_nanos;
             }
             0x50 => self.duration_nanos = profile.varint()?.cast_signed(),
-            0x5a => self.period_type = value_type(profile.bytes()?).map_err(whole)?,
+            0x5a => self.period_type = ValueType::read(profile.bytes()?).map_err(whole)?,
             0x60 => self.period = profile.varint()?.cast_signed(),
             0x68 => self.comments.push(profile.varint()?),
             0x6a => {
@@ -242,9 +243,9 @@ impl Columns {
             while fields.is(0x1a) {
                 labels += 1;
                 at_most(labels, limits.labels_per_sample_max, "labels in one sample")?;
-                let (label, string_index_max) = label(fields.bytes()?)?;
-                self.string_index_max = self.string_index_max.max(string_index_max);
-                samples.labels.extend(label);
+                let found = messages::Label::read(fields.bytes()?)?;
+                self.string_index_max = self.string_index_max.max(found.string_index_max());
+                samples.labels.extend(label(&found));
             }
             fields.skip_unknown(SAMPLE)?;
         }
@@ -279,43 +280,19 @@ impl Columns {
     #[inline(never)]
     fn mapping(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
         at_most(self.mappings.len() as u64 + 1, limits.mappings_max, "mappings")?;
-        let mut mapping = Mapping::default();
-        let (mut file, mut build_id) = (0, 0);
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                mapping.id = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                mapping.start = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                mapping.limit = fields.varint()?;
-            }
-            if fields.is(0x20) {
-                mapping.offset = fields.varint()?;
-            }
-            if fields.is(0x28) {
-                file = fields.varint()?;
-            }
-            if fields.is(0x30) {
-                build_id = fields.varint()?;
-            }
-            if fields.is(0x38) {
-                mapping.has_functions = fields.varint()? != 0;
-            }
-            if fields.is(0x40) {
-                mapping.has_filenames = fields.varint()? != 0;
-            }
-            if fields.is(0x48) {
-                mapping.has_line_numbers = fields.varint()? != 0;
-            }
-            if fields.is(0x50) {
-                mapping.has_inline_frames = fields.varint()? != 0;
-            }
-            fields.skip_unknown(MAPPING)?;
-        }
-        (mapping.file, mapping.build_id) = (self.string(file), self.string(build_id));
+        let found = messages::Mapping::read(message)?;
+        let mapping = Mapping {
+            id: found.id,
+            start: found.start,
+            limit: found.limit,
+            offset: found.offset,
+            file: self.string(found.file),
+            build_id: self.string(found.build_id),
+            has_functions: found.has_functions != 0,
+            has_filenames: found.has_filenames != 0,
+            has_line_numbers: found.has_line_numbers != 0,
+            has_inline_frames: found.has_inline_frames != 0,
+        };
         if mapping.id == 0 {
             self.reserved.get_or_insert("a mapping has the reserved id 0");
             return Ok(());
@@ -342,8 +319,12 @@ impl Columns {
                 location.address = fields.varint()?;
             }
             while fields.is(0x22) {
-                let line = line(fields.bytes()?, &mut self.ids)?;
-                self.lines.push(line);
+                let found = messages::Line::read(fields.bytes()?)?;
+                self.lines.push(Line {
+                    function: self.ids.narrow(found.function),
+                    line: found.line.cast_signed(),
+                    column: found.column.cast_signed(),
+                });
             }
             if fields.is(0x28) {
                 location.is_folded = fields.varint()? != 0;
@@ -368,30 +349,14 @@ impl Columns {
     #[inline(never)]
     fn function(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
         at_most(self.functions.len() as u64 + 1, limits.functions_max, "functions")?;
-        let mut function = Function::default();
-        let (mut name, mut system_name, mut file) = (0, 0, 0);
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                function.id = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                name = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                system_name = fields.varint()?;
-            }
-            if fields.is(0x20) {
-                file = fields.varint()?;
-            }
-            if fields.is(0x28) {
-                function.start_line = fields.varint()?.cast_signed();
-            }
-            fields.skip_unknown(FUNCTION)?;
-        }
-        function.name = self.string(name);
-        function.system_name = self.string(system_name);
-        function.file = self.string(file);
+        let found = messages::Function::read(message)?;
+        let function = Function {
+            id: found.id,
+            name: self.string(found.name),
+            system_name: self.string(found.system_name),
+            file: self.string(found.file),
+            start_line: found.start_line.cast_signed(),
+        };
         if function.id == 0 {
             self.reserved.get_or_insert("a function has the reserved id 0");
             return Ok(());
@@ -417,74 +382,23 @@ fn message<'a>(profile: &mut Cursor<'a>, limits: &Limits) -> Result<&'a [u8], Re
     Ok(message)
 }
 
-fn value_type(message: &[u8]) -> Result<(u64, u64), Fault> {
-    let mut found = (0, 0);
-    let mut fields = Fields::new(message)?;
-    while !fields.is_at_end() {
-        if fields.is(0x08) {
-            found.0 = fields.varint()?;
-        }
-        if fields.is(0x10) {
-            found.1 = fields.varint()?;
-        }
-        fields.skip_unknown(VALUE_TYPE)?;
-    }
-    Ok(found)
-}
-
-/// A label, as google/pprof reads it: `None` for one that says nothing, which it drops. With it the largest index of a
-/// string in it, of those that google/pprof looks at.
-#[inline]
-fn label(message: &[u8]) -> Result<(Option<Label>, u64), Fault> {
-    let (mut key, mut text, mut number, mut unit) = (0, 0, 0, 0);
-    let mut fields = Fields::new(message)?;
-    while !fields.is_at_end() {
-        if fields.is(0x08) {
-            key = fields.varint()?;
-        }
-        if fields.is(0x10) {
-            text = fields.varint()?;
-        }
-        if fields.is(0x18) {
-            number = fields.varint()?;
-        }
-        if fields.is(0x20) {
-            unit = fields.varint()?;
-        }
-        fields.skip_unknown(LABEL)?;
-    }
+/// A label, as google/pprof reads it: `None` for one that says nothing, which it drops.
+#[inline(always)]
+fn label(found: &messages::Label) -> Option<Label> {
     // What is cut off here is beyond every table, and found to be.
     let string = |index: u64| StringId(index as u32);
-    let (value, string_index_max) = if text != 0 {
-        (LabelValue::Text(string(text)), key.max(text))
-    } else if number != 0 || unit != 0 {
-        let of = (unit != 0).then(|| string(unit));
-        (LabelValue::Number(number.cast_signed(), of), key.max(unit))
+    let value = if found.text != 0 {
+        LabelValue::Text(string(found.text))
+    } else if found.number != 0 || found.unit != 0 {
+        let unit = (found.unit != 0).then(|| string(found.unit));
+        LabelValue::Number(found.number.cast_signed(), unit)
     } else {
-        return Ok((None, key));
+        return None;
     };
-    let key = string(key);
-    Ok((Some(Label { key, value }), string_index_max))
-}
-
-#[inline]
-fn line(message: &[u8], ids: &mut Ids) -> Result<Line, Fault> {
-    let (mut function, mut line) = (0, Line::default());
-    let mut fields = Fields::new(message)?;
-    while !fields.is_at_end() {
-        if fields.is(0x08) {
-            function = fields.varint()?;
-        }
-        if fields.is(0x10) {
-            line.line = fields.varint()?.cast_signed();
-        }
-        if fields.is(0x18) {
-            line.column = fields.varint()?.cast_signed();
-        }
-        fields.skip_unknown(LINE)?;
-    }
-    line.function = ids.narrow(function);
-    Ok(line)
+    Some(Label {
+        key: string(found.key),
+        value,
+    })
 }
 
 /// On its own, for the compiler to keep everything about it in registers.

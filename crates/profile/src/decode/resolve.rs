@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use super::columns::{Columns, Ids, NOTHING};
 use crate::check::CheckError;
+use crate::messages;
 use crate::model::{Header, Label, LabelValue, Profile, Samples, StringId, Strings, ValueType};
 
 /// What is wrong where strings are: google/pprof looks at them before all else that needs the whole profile.
@@ -150,9 +151,9 @@ impl Columns {
             // What is cut off here is beyond every table, and found to be.
             StringId(index as u32)
         };
-        let mut value_type = |(kind, unit): &(u64, u64)| ValueType {
-            kind: string(*kind),
-            unit: string(*unit),
+        let mut value_type = |of: &messages::ValueType| ValueType {
+            kind: string(of.kind),
+            unit: string(of.unit),
         };
         let sample_types = self.sample_types.iter().map(&mut value_type).collect();
         let period_type = value_type(&self.period_type);
