@@ -91,10 +91,9 @@ impl World {
             .and_then(|config| config.queues.first(mode, now.mono, behind))
         {
             behind = Some(spot);
-            let hold = match self.outdated(now.mono, place, spot) {
-                Some(reason) => Some(reason),
-                None => self.hold(now, place, spot.slot(), mode, false),
-            };
+            let hold = self
+                .outdated(now.mono, place, spot)
+                .or_else(|| self.hold(now, place, spot.slot(), mode, false));
             let Some(reason) = hold else {
                 return self.start(now, place, spot, out);
             };
