@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use profile::build::Builder;
-use profile::model::{Function, Line, Sample};
+use profile::model::Sample;
 use profile::{Limits, unpack};
 use tempfile::TempDir;
 
@@ -50,18 +50,7 @@ fn write(path: &Path, types: &[(&str, &str)], samples: &[(&str, &[i64])]) -> Str
     for (stack, values) in samples {
         let mut locations = Vec::new();
         for name in stack.split(';').rev() {
-            let name = builder.string(name.as_bytes()).unwrap();
-            let function = builder
-                .function(Function {
-                    name,
-                    ..Function::default()
-                })
-                .unwrap();
-            let line = Line {
-                function,
-                ..Line::default()
-            };
-            locations.push(builder.location(0, None, &[line]).unwrap());
+            locations.push(builder.frame(name.as_bytes()).unwrap());
         }
         builder
             .push_sample(Sample {

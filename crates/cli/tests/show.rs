@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use profile::Limits;
 use profile::build::Builder;
-use profile::model::{Function, Line, Sample};
+use profile::model::Sample;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -128,18 +128,7 @@ fn what_terminals_obey_is_written_out() {
         "\u{202e}nimda",
         "main",
     ] {
-        let name = builder.string(name.as_bytes()).unwrap();
-        let function = builder
-            .function(Function {
-                name,
-                ..Function::default()
-            })
-            .unwrap();
-        let line = Line {
-            function,
-            ..Line::default()
-        };
-        stack.push(builder.location(0, None, &[line]).unwrap());
+        stack.push(builder.frame(name.as_bytes()).unwrap());
     }
     let sample = Sample {
         stack: &stack,

@@ -2,7 +2,7 @@
 //!
 //! Two ways lead to each table, so that importers of every kind are served. What has no identity of its own but its
 //! contents (functions by name, file and line; frames; mappings of one file) is *found or added*: [`Builder::function`],
-//! [`Builder::location`], [`Builder::mapping`], and [`Builder::add_sample`], which adds up what has the same stack and
+//! [`Builder::location`], [`Builder::frame`], [`Builder::mapping`], and [`Builder::add_sample`], which adds up what has the same stack and
 //! labels. What is told apart by its source although it looks the same is *pushed*: [`Builder::push_location`],
 //! [`Builder::push_mapping`], [`Builder::push_sample`]. Ids are given here, from one, in the order of coming.
 //!
@@ -12,14 +12,12 @@
 //! ```
 //! use profile::Limits;
 //! use profile::build::{Builder, BuildError};
-//! use profile::model::{Function, Line, Sample};
+//! use profile::model::Sample;
 //!
 //! let mut builder = Builder::new(&[("samples", "count")], &Limits::DEFAULT)?;
 //! let mut stack = Vec::new();
 //! for name in ["leaf", "main"] {
-//!     let name = builder.string(name.as_bytes())?;
-//!     let function = builder.function(Function { name, system_name: name, ..Function::default() })?;
-//!     stack.push(builder.location(0, None, &[Line { function, ..Line::default() }])?);
+//!     stack.push(builder.frame(name.as_bytes())?);
 //! }
 //! builder.add_sample(Sample { stack: &stack, values: &[1], labels: &[] })?;
 //! builder.add_sample(Sample { stack: &stack, values: &[2], labels: &[] })?;
@@ -264,6 +262,23 @@ impl Builder {
             hasher.hash_one(key(&other))
         });
         Ok(index)
+    }
+
+    /// The index of the location of a function of which nothing is known but its name.
+    ///
+    /// # Errors
+    /// As [`Builder::string`], [`Builder::function`] and [`Builder::location`].
+    pub fn frame(&mut self, name: &[u8]) -> Result<u32, BuildError> {
+        let name = self.string(name)?;
+        let function = self.function(Function {
+            name,
+            ..Function::default()
+        })?;
+        let line = Line {
+            function,
+            ..Line::default()
+        };
+        self.location(0, None, &[line])
     }
 
     /// The index of a location with this address, mapping and lines (innermost call first): of the first such one, else

@@ -15,6 +15,8 @@ use profile::merge::{MergeError, Merger};
 use profile::parse::ParseError;
 use profile::{Limits, Profile};
 
+#[path = "oracle/built.rs"]
+mod built;
 #[path = "oracle/corpus.rs"]
 mod corpus;
 #[path = "oracle/damage.rs"]

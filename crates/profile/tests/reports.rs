@@ -20,10 +20,13 @@ use profile::view::{Order, View};
 use profile::{Limits, Profile, unpack};
 use tempfile::TempDir;
 
+#[path = "oracle/built.rs"]
+mod built;
 #[path = "oracle/corpus.rs"]
 mod corpus;
 
-use corpus::{corpus, go, read, sources};
+use built::built;
+use corpus::{corpus, read};
 
 /// The program, and a folder for what it might write.
 struct Pprof {
@@ -33,23 +36,8 @@ struct Pprof {
 impl Pprof {
     /// `None` when there is no Go to build it with.
     fn build() -> Option<Self> {
-        let has_go = Command::new("go").arg("version").stdout(Stdio::null()).status().is_ok();
-        if !has_go {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "the peer needs go, and CI must have it"
-            );
-            return None;
-        }
-        let pprof = Self {
-            folder: TempDir::new().unwrap(),
-        };
-        let program = pprof.program();
-        go(
-            &sources(),
-            &["build", "-o", program.to_str().unwrap(), "github.com/google/pprof"],
-        );
-        Some(pprof)
+        let folder = built("github.com/google/pprof", "pprof")?;
+        Some(Self { folder })
     }
 
     fn program(&self) -> PathBuf {

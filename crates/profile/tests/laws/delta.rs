@@ -1,7 +1,7 @@
 //! What happened between two profiles, and what was there before, is what is there.
 
 use profile::build::Builder;
-use profile::model::{Function, Line, Sample};
+use profile::model::Sample;
 use profile::{DeltaError, Limits, Profile};
 use proptest::prelude::*;
 use testkit::soak;
@@ -77,18 +77,7 @@ fn made(types: &[(&str, &str)], time: i64, samples: &[(&str, &[i64])]) -> Profil
     let mut builder = Builder::new(types, &Limits::DEFAULT).unwrap();
     builder.set_time(time, 3);
     for (name, values) in samples {
-        let name = builder.string(name.as_bytes()).unwrap();
-        let function = builder
-            .function(Function {
-                name,
-                ..Function::default()
-            })
-            .unwrap();
-        let line = Line {
-            function,
-            ..Line::default()
-        };
-        let stack = [builder.location(0, None, &[line]).unwrap()];
+        let stack = [builder.frame(name.as_bytes()).unwrap()];
         builder
             .push_sample(Sample {
                 stack: &stack,

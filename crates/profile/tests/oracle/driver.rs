@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use profile::build::Builder;
 use profile::merge::Merger;
-use profile::model::{Function, Line, Mapping, Sample};
+use profile::model::{Mapping, Sample};
 use profile::sources::{self, CombineError, Subtraction};
 use profile::{Limits, Profile, unpack};
 use proptest::prelude::*;
@@ -14,7 +14,8 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
 
-use crate::corpus::{corpus, go, read, sources as go_sources};
+use crate::built::built;
+use crate::corpus::{corpus, read};
 use crate::filters::quoted;
 use crate::harness::{Oracle, Request as Question};
 
@@ -26,27 +27,8 @@ struct Pprof {
 impl Pprof {
     /// `None` when there is no Go to build it with.
     fn build() -> Option<Self> {
-        if Command::new("go")
-            .arg("version")
-            .stdout(Stdio::null())
-            .status()
-            .is_err()
-        {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "the oracle needs go, and CI must have it"
-            );
-            return None;
-        }
-        let pprof = Self {
-            folder: TempDir::new().unwrap(),
-        };
-        let program = pprof.folder.path().join("pprof");
-        go(
-            &go_sources(),
-            &["build", "-o", program.to_str().unwrap(), "github.com/google/pprof"],
-        );
-        Some(pprof)
+        let folder = built("github.com/google/pprof", "pprof")?;
+        Some(Self { folder })
     }
 
     /// What it writes, uncompressed; `None` when it refuses.
@@ -206,18 +188,7 @@ impl Made<'_> {
         for (stack, values) in self.samples {
             let mut locations = Vec::new();
             for name in stack.split(';') {
-                let name = builder.string(name.as_bytes()).unwrap();
-                let function = builder
-                    .function(Function {
-                        name,
-                        ..Function::default()
-                    })
-                    .unwrap();
-                let line = Line {
-                    function,
-                    ..Line::default()
-                };
-                locations.push(builder.location(0, None, &[line]).unwrap());
+                locations.push(builder.frame(name.as_bytes()).unwrap());
             }
             builder
                 .push_sample(Sample {

@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::corpus::{go, read, sources};
+use crate::built::built;
+use crate::corpus::read;
 
 /// The built oracle and a folder for what it reads and writes.
 pub(crate) struct Oracle {
@@ -24,24 +25,8 @@ pub(crate) struct Request {
 impl Oracle {
     /// The program in a folder of the Go module, "." for the module's own; `None` when there is no Go to build it with.
     pub(crate) fn build(package: &str) -> Option<Self> {
-        if Command::new("go")
-            .arg("version")
-            .stdout(Stdio::null())
-            .status()
-            .is_err()
-        {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "the oracle needs go, and CI must have it"
-            );
-            return None;
-        }
-        let oracle = Self {
-            folder: TempDir::new().unwrap(),
-        };
-        let program = oracle.program();
-        go(&sources(), &["build", "-o", program.to_str().unwrap(), package]);
-        Some(oracle)
+        let folder = built(package, "oracle")?;
+        Some(Self { folder })
     }
 
     fn program(&self) -> PathBuf {
