@@ -59,7 +59,7 @@ pub async fn run(flags: RunFlags) -> anyhow::Result<()> {
     )?;
     let in_cluster = std::env::var_os(IN_CLUSTER_SIGN).is_some();
     // Held to the end: a temporary folder goes with it.
-    let spool = Spool::choose(flags.shared.spool.as_deref(), in_cluster)?;
+    let spool = SpoolFolder::choose(flags.shared.spool.as_deref(), in_cluster)?;
     clear_spool(spool.folder())?;
 
     let client = connect().await?;
@@ -290,14 +290,14 @@ pub(crate) async fn told_to_end() {
 }
 
 /// The folder for profiles on their way.
-pub(crate) enum Spool {
+pub(crate) enum SpoolFolder {
     /// One that stays.
     Lasting(PathBuf),
     /// One that is gone when this is.
     Temporary(tempfile::TempDir),
 }
 
-impl Spool {
+impl SpoolFolder {
     /// The one that was asked for; else, in a cluster, where the Deployment mounts a volume; else a temporary one, which
     /// anybody may make.
     pub(crate) fn choose(asked: Option<&Path>, in_cluster: bool) -> anyhow::Result<Self> {
@@ -385,16 +385,16 @@ mod tests {
     /// `make run` is for people who are not root.
     #[test]
     fn outside_of_a_cluster_the_spool_is_a_temporary_folder() {
-        let spool = Spool::choose(None, false).unwrap();
+        let spool = SpoolFolder::choose(None, false).unwrap();
         let folder = spool.folder().to_path_buf();
         clear_spool(&folder).unwrap();
         assert!(folder.starts_with(std::env::temp_dir()), "{}", folder.display());
         drop(spool);
         assert!(!folder.exists());
-        assert_eq!(Spool::choose(None, true).unwrap().folder(), Path::new(SPOOL));
+        assert_eq!(SpoolFolder::choose(None, true).unwrap().folder(), Path::new(SPOOL));
         let asked = Path::new("/asked/for");
         for in_cluster in [false, true] {
-            assert_eq!(Spool::choose(Some(asked), in_cluster).unwrap().folder(), asked);
+            assert_eq!(SpoolFolder::choose(Some(asked), in_cluster).unwrap().folder(), asked);
         }
     }
 }

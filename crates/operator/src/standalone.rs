@@ -26,7 +26,7 @@ pub use self::processes::Processes;
 
 use crate::actor::{Actor, Effects, Snapshot};
 use crate::clock::Clock;
-use crate::cluster::{Spool, capture_settings, clear_spool, planner_settings, store_settings};
+use crate::cluster::{SpoolFolder, capture_settings, clear_spool, planner_settings, store_settings};
 use crate::flags::{SharedFlags, StandaloneFlags};
 use crate::http::{Readiness, serve_local};
 use crate::lead::Lead;
@@ -92,7 +92,7 @@ pub async fn record(
     let telemetry = Telemetry::new(clock);
     let readiness = Readiness::default();
     // Held to the end: the folder goes with it.
-    let spool = Spool::choose(flags.spool.as_deref(), false)?;
+    let spool = SpoolFolder::choose(flags.spool.as_deref(), false)?;
     let spool = spool.folder();
     clear_spool(spool)?;
 
