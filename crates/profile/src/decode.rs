@@ -7,13 +7,14 @@ use crate::excerpt::{HEAD_BYTES, is_text, one_line};
 use crate::gunzip::{Gunzip, MAGIC};
 use crate::legacy;
 use crate::limits::{LimitExceeded, Limits};
+use crate::messages;
 use crate::model::Profile;
 use crate::wire::{Cursor, Fault};
 
 mod columns;
 mod resolve;
 
-use columns::{CONCATENATED, Columns};
+use columns::Columns;
 pub(crate) use resolve::in_order;
 use resolve::{NO_STRING, NO_STRINGS};
 
@@ -121,7 +122,7 @@ pub(crate) fn decode_first<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Profi
         if is_text(head) { other_thing(head) } else { error }
     };
     let columns = Columns::read(bytes, limits).map_err(|error| {
-        let is_concatenated = matches!(&error, CheckError::Malformed { what, .. } if *what == CONCATENATED);
+        let is_concatenated = matches!(&error, CheckError::Malformed { what, .. } if *what == messages::CONCATENATED);
         let is_final = is_concatenated || matches!(&error, CheckError::Limit(_));
         Undecoded {
             error: shown(error),

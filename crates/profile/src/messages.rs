@@ -16,6 +16,13 @@ pub(crate) const LOCATION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x22, 0x28]);
 const LINE: Tags = Tags::new(&[0x08, 0x10, 0x18]);
 const FUNCTION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20, 0x28]);
 
+// What is wrong with a profile, where the check and the decoder both say it.
+
+pub(crate) const CONCATENATED: &str = "two profiles are concatenated";
+pub(crate) const MAPPING_RESERVED: &str = "a mapping has the reserved id 0";
+pub(crate) const LOCATION_RESERVED: &str = "a location has the reserved id 0";
+pub(crate) const FUNCTION_RESERVED: &str = "a function has the reserved id 0";
+
 /// Type and unit, as indexes of strings.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ValueType {

@@ -92,7 +92,7 @@ impl Tally {
             14 | 15 => self.single_string(number - 12, value),
             9 => {
                 if self.time_nanos != 0 {
-                    return Err(Fault::Bad("two profiles are concatenated").into());
+                    return Err(Fault::Bad(messages::CONCATENATED).into());
                 }
                 self.time_nanos = value.varint()?.cast_signed();
                 Ok(())
@@ -206,7 +206,7 @@ impl Tally {
         self.mappings += 1;
         at_most(self.mappings, self.limits.mappings_max, "mappings")?;
         let mapping = Mapping::read(message)?;
-        not_reserved(mapping.id, "a mapping has the reserved id 0")?;
+        not_reserved(mapping.id, messages::MAPPING_RESERVED)?;
         self.note_string(mapping.file);
         self.note_string(mapping.build_id);
         Ok(())
@@ -235,14 +235,14 @@ impl Tally {
             fields.skip_unknown(messages::LOCATION)?;
         }
         at_most(lines, self.limits.lines_per_location_max, "lines at one location")?;
-        Ok(not_reserved(id, "a location has the reserved id 0")?)
+        Ok(not_reserved(id, messages::LOCATION_RESERVED)?)
     }
 
     fn function(&mut self, message: &[u8]) -> Result<(), Refusal> {
         self.functions += 1;
         at_most(self.functions, self.limits.functions_max, "functions")?;
         let function = Function::read(message)?;
-        not_reserved(function.id, "a function has the reserved id 0")?;
+        not_reserved(function.id, messages::FUNCTION_RESERVED)?;
         for index in [function.name, function.system_name, function.file] {
             self.note_string(index);
         }

@@ -9,9 +9,6 @@ use crate::model::{Function, Label, LabelValue, Line, Location, Mapping, Samples
 use crate::refusal::Refusal;
 use crate::wire::{Cursor, Fault, Fields, whole};
 
-/// What is wrong with a profile that says its time twice.
-pub(super) const CONCATENATED: &str = "two profiles are concatenated";
-
 /// An id as a column holds it until ids are resolved.
 ///
 /// Nearly all producers count from one, and then an id less one is the index that it will be in the end: nothing is left
@@ -197,7 +194,7 @@ impl Columns {
             0x48 => {
                 let time_nanos = profile.varint()?.cast_signed();
                 if self.time_nanos != 0 {
-                    return Err(Fault::Bad(CONCATENATED).into());
+                    return Err(Fault::Bad(messages::CONCATENATED).into());
                 }
                 self.time_nanos = time_nanos;
             }
@@ -294,7 +291,7 @@ impl Columns {
             has_inline_frames: found.has_inline_frames != 0,
         };
         if mapping.id == 0 {
-            self.reserved.get_or_insert("a mapping has the reserved id 0");
+            self.reserved.get_or_insert(messages::MAPPING_RESERVED);
             return Ok(());
         }
         self.mappings.push(mapping);
@@ -334,7 +331,7 @@ impl Columns {
         let lines = self.lines.len() - lines_begin;
         at_most(lines as u64, limits.lines_per_location_max, "lines at one location")?;
         if location.id == 0 {
-            self.reserved.get_or_insert("a location has the reserved id 0");
+            self.reserved.get_or_insert(messages::LOCATION_RESERVED);
             self.lines.truncate(lines_begin);
             return Ok(());
         }
@@ -358,7 +355,7 @@ impl Columns {
             start_line: found.start_line.cast_signed(),
         };
         if function.id == 0 {
-            self.reserved.get_or_insert("a function has the reserved id 0");
+            self.reserved.get_or_insert(messages::FUNCTION_RESERVED);
             return Ok(());
         }
         self.functions.push(function);
