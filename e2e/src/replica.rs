@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testkit::process::{self, Running};
+use testkit::process::{self, Running, Signal};
 use testkit::{Cluster, wait_until};
 
 use crate::{IN_A_WHILE, SOON, http, operator};
@@ -114,6 +114,21 @@ pub fn process_of(pod: &Value, program: &str) -> Result<Option<Running>> {
 }
 
 impl Replica {
+    /// Kills its process and waits until nothing is left of it. One that ended before is an error: whatever a story then
+    /// sees is not of this kill.
+    pub fn kill(&self) -> Result<()> {
+        ensure!(self.process.is_alive(), "{} ended before it was killed", self.name);
+        self.end_at_once()
+    }
+
+    /// As [`kill`](Self::kill), for one that somebody else may be about to end as well.
+    pub fn end_at_once(&self) -> Result<()> {
+        self.process.signal(Signal::KILL)?;
+        wait_until(&format!("the end of {}", self.name), SOON, || {
+            Ok(self.process.is_gone().then_some(()))
+        })
+    }
+
     /// Whether it says that it leads.
     pub fn leads(&self) -> Result<bool> {
         Ok(self.metric("profiling_leader ")? >= 1.0)

@@ -10,7 +10,7 @@ use testkit::cluster::S3_ENDPOINT;
 use testkit::{Cluster, wait_until};
 
 use crate::profile::{self, Profile};
-use crate::{SOON, http, operator};
+use crate::{SOON, http, operator, replica};
 
 /// Where a story takes place.
 #[derive(Debug)]
@@ -76,7 +76,10 @@ impl Story {
     /// As [`begin`](Self::begin), for a story during which no other of this program runs: it stops the API server, the
     /// store, metrics or the operator itself.
     pub fn begin_alone(name: &str) -> Result<Self> {
-        Self::begin_on(Turn::Alone(STAGE.write().unwrap_or_else(PoisonError::into_inner)), name)
+        let story = Self::begin_on(Turn::Alone(STAGE.write().unwrap_or_else(PoisonError::into_inner)), name)?;
+        // A replica of the story before that is about to end still acts, and is none of those that are listed.
+        replica::settled(&story.cluster, 1)?;
+        Ok(story)
     }
 
     /// A further namespace and bucket for the same story, to be ended before it.

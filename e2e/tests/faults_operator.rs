@@ -13,7 +13,6 @@ use e2e::{IN_A_WHILE, SOON, Story, operator};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::cluster::{AuditEvent, Component};
-use testkit::process::Signal;
 use testkit::wait::let_pass;
 use testkit::{soak, wait_until};
 
@@ -180,7 +179,13 @@ fn an_operator_that_is_killed_mid_upload_leaves_nothing_partial_and_reports_it()
         Ok((unread_bytes(&store_process, 7070)? > 1 << 14).then_some(()))
     })
     .with_context(|| story.describe())?;
-    old.process.signal(Signal::KILL)?;
+    ensure!(
+        replica::leader(cluster)?.process == old.process,
+        "{} does not lead any more",
+        old.name
+    );
+    old.kill()?;
+    // Only now, or what it had sent could be taken as if it lived.
     store.end()?;
     let killed_at = wall_clock()?;
 
@@ -194,9 +199,11 @@ fn an_operator_that_is_killed_mid_upload_leaves_nothing_partial_and_reports_it()
     })
     .with_context(|| story.describe())?;
     story.wait_for_capture_after(killed_at)?;
+    let now = record_of(&story, &running)?;
     ensure!(
-        record_of(&story, &running)?["state"] == "started",
-        "nobody can have ended the capture of a process that was killed"
+        now["state"] == "started",
+        "nobody can have ended the capture of a process that was killed, and its record says: {now:#}\n{}",
+        story.describe()
     );
     Ledger::check(&story)?;
     let decided = digits(&running);
@@ -306,7 +313,8 @@ fn kill_for_good(story: &Story, replica: &Replica) -> Result<Timestamp> {
             .into_iter()
             .chain(["--grace-period=0", "--force", "--wait=false"]),
     )?;
-    replica.process.signal(Signal::KILL)?;
+    // Its node may have been faster.
+    replica.end_at_once()?;
     drop(frozen);
     wall_clock()
 }

@@ -100,6 +100,11 @@ impl Running {
             .is_some_and(|(start_ticks, state)| start_ticks == self.start_ticks && !matches!(state, 'Z' | 'X'))
     }
 
+    /// Whether nothing is left of it, no thread and no open file: its parent has taken note of its end.
+    pub fn is_gone(&self) -> bool {
+        Self::of(self.pid) != Some(*self)
+    }
+
     /// Sends `signal`, unless the process is gone or the pid is somebody else's by now.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         if !self.is_alive() {
