@@ -156,8 +156,9 @@ fn a_leader_that_was_stopped_past_its_lease_does_nothing_when_it_goes_on() -> Re
 fn an_operator_that_is_killed_mid_upload_leaves_nothing_partial_and_reports_it() -> Result<()> {
     let story = Story::begin_alone("killed-mid-upload")?;
     let cluster = &story.cluster;
-    // Far more than the kernel buffers of a connection: a store that does not read has a part of it and no more.
-    story.apply(&big_target("big:24"))?;
+    // More than the kernel buffers of a connection ever hold, 32 MiB and 4: a store that does not read has a part of it and
+    // no more.
+    story.apply(&big_target("big:56"))?;
     let target = wait_until("the target's process", SOON, || {
         let pod = story.get("pod", "big")?;
         if pod["status"]["containerStatuses"][0]["ready"] != true {

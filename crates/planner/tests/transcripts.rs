@@ -102,6 +102,7 @@ stories! {
     story_refused_pods,
     story_requests,
     story_restart,
+    story_restart_within_a_second,
     story_restore_unanswered,
     story_samples_that_decide_nothing,
     story_shutdown,

@@ -8,7 +8,7 @@ use crate::command::Trigger;
 use crate::id::{CaptureId, ConfigId, TargetId};
 use crate::profile_type::TypeSet;
 use crate::reason::Reason;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Wall};
 
 /// A capture that was decided and has not been answered yet.
 #[derive(Clone, Debug)]
@@ -34,10 +34,16 @@ pub(crate) struct Captures {
     nodes: BTreeMap<Arc<str>, u16>,
     /// When those of the last second started.
     starts: VecDeque<Mono>,
+    /// The second in which the last capture of a config and target was decided: its id and its names have no finer
+    /// resolution. Here and not with what a config remembers of a target, because that is forgotten with an opt-out.
+    seconds: BTreeMap<(ConfigId, TargetId), i64>,
 }
 
 /// The window in which starts are counted.
 const START_WINDOW_MILLIS: u64 = 1_000;
+
+/// Seconds of decisions are kept for so long: a wall clock that is set right goes back by less.
+const SECONDS_KEPT: i64 = 60;
 
 impl Captures {
     pub(crate) fn len(&self) -> usize {
@@ -81,8 +87,29 @@ impl Captures {
             .find(|free| now < *free)
     }
 
+    /// Whether the second of `now` is the one in which the last capture of a config and target was decided.
+    pub(crate) fn decided_within(&self, now: Wall, config: ConfigId, target: TargetId) -> bool {
+        self.seconds.get(&(config, target)) == Some(&now.seconds())
+    }
+
+    /// Takes note of a capture that a process before this one decided: it may have done so within this second.
+    pub(crate) fn decided_before(&mut self, now: Wall, config: ConfigId, target: TargetId, at: Wall) {
+        if is_kept(at.seconds(), now) {
+            let last = self.seconds.entry((config, target)).or_insert_with(|| at.seconds());
+            *last = at.seconds().max(*last);
+        }
+    }
+
+    /// Forgets the seconds that are long over.
+    pub(crate) fn forget_seconds(&mut self, now: Wall) {
+        self.seconds.retain(|_, second| is_kept(*second, now));
+    }
+
     pub(crate) fn start(&mut self, id: CaptureId, running: Running) {
         let now = running.decided_at.mono;
+        self.forget_seconds(running.decided_at.wall);
+        self.seconds
+            .insert((running.config, running.target), running.decided_at.wall.seconds());
         self.starts.retain(|start| now < start.plus_millis(START_WINDOW_MILLIS));
         self.starts.push_back(now);
         self.targets.insert(running.target);
@@ -103,4 +130,8 @@ impl Captures {
         }
         Some(running)
     }
+}
+
+fn is_kept(second: i64, now: Wall) -> bool {
+    second.saturating_add(SECONDS_KEPT) >= now.seconds()
 }

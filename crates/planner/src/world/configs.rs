@@ -83,8 +83,6 @@ pub(crate) struct Pair {
     pub(crate) on_demand_last: Option<Mono>,
     /// The sample that led to the last capture, and when.
     pub(crate) sample_used: Option<(Wall, Mono)>,
-    /// The second in which the last capture was decided: its id and names have no finer resolution.
-    pub(crate) decided_second: Option<i64>,
     pub(crate) back_offs: Vec<BackOff>,
     /// The failures that were last told of.
     pub(crate) failures_told: Vec<(ProfileType, Reason)>,

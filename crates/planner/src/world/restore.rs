@@ -80,7 +80,10 @@ impl World {
 
     pub(super) fn restored(&mut self, now: Now, id: ConfigId, captures: &[PastCapture], out: &mut Vec<Command>) {
         let Some(place) = self.configs.place(id) else { return };
+        self.captures.forget_seconds(now.wall);
         for capture in captures {
+            self.captures
+                .decided_before(now.wall, id, capture.target, capture.decided_at);
             self.remember(now, place, capture, out);
         }
         if self.leader

@@ -208,7 +208,7 @@ impl World {
             .policy
             .as_ref()
             .map_or(TypeSet::EMPTY, |policy| policy.types);
-        let this_second = pair.and_then(|one| one.decided_second) == Some(now.wall.seconds());
+        let this_second = self.captures.decided_within(now.wall, config.facts.id, target.id);
         Some(Facts {
             mode,
             shutting_down: self.shutting_down,
@@ -280,7 +280,6 @@ impl World {
         config.running = config.running.saturating_add(1);
         config.turn = turn;
         let pair = config.pairs.entry(job.target).or_default();
-        pair.decided_second = Some(now.wall.seconds());
         match job.trigger {
             Trigger::Threshold { sampled_at, .. } => {
                 pair.sample_used = Some((sampled_at, now.mono));

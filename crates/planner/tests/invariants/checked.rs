@@ -155,6 +155,10 @@ impl Checked {
         );
         assert!(!self.running.contains_key(&job.id), "a capture of the same id runs");
         assert!(
+            !self.records.contains_key(&job.id) || self.unrestored.contains(&job.config),
+            "the id of another capture, whose record it would overwrite"
+        );
+        assert!(
             self.running.values().all(|one| one.target != job.target),
             "the target is being captured"
         );
