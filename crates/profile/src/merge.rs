@@ -16,8 +16,10 @@ use crate::limits::LimitExceeded;
 use crate::model::{Header, Label, LabelValue, Profile, Samples, StringId, Strings, ValueType};
 
 mod code;
+mod known;
 
-use code::{Code, Memo, UNSEEN};
+use code::{Code, Memo};
+use known::{Order, UNSEEN};
 
 /// Two profiles do not measure the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,8 +62,10 @@ pub struct Merger {
     header: Option<Header>,
     strings: Interner,
     code: Code,
+    memo: Memo,
     samples: Samples,
     by_key: HashTable<Slot>,
+    order: Order,
     hasher: DefaultHashBuilder,
 }
 
@@ -90,25 +94,38 @@ impl Merger {
     /// # Errors
     /// When it does not measure the same as the first, or the result outgrows its columns.
     pub fn add(&mut self, profile: &Profile<'_>) -> Result<(), MergeError> {
-        let mut memo = Memo::new(profile);
+        let mut memo = std::mem::take(&mut self.memo);
+        memo.begin(profile);
         if self.header.is_none() {
             self.reserve(profile);
         }
         self.add_header(profile, &mut memo)?;
         self.code.first_mapping(profile, &mut memo, &mut self.strings)?;
+        self.add_samples(profile, &mut memo)?;
+        self.memo = memo;
+        Ok(())
+    }
+
+    fn add_samples(&mut self, profile: &Profile<'_>, memo: &mut Memo) -> Result<(), LimitExceeded> {
         let types = profile.header.sample_types.len();
-        for sample in profile.samples() {
-            if sample.values.iter().all(|value| *value == 0) {
+        let sources = &profile.samples;
+        let ends = sources.stack_ends.iter().zip(&sources.label_ends);
+        let (mut stack_begin, mut label_begin) = (0, 0);
+        let mut before = UNSEEN;
+        for (values, (stack_end, label_end)) in sources.values.chunks_exact(types.max(1)).zip(ends) {
+            let stack = sources.stacks.get(stack_begin..*stack_end as usize).unwrap_or_default();
+            let labels = sources.labels.get(label_begin..*label_end as usize).unwrap_or_default();
+            (stack_begin, label_begin) = (*stack_end as usize, *label_end as usize);
+            if values.iter().all(|value| *value == 0) {
                 continue;
             }
             // Into the columns at once: what turns out to be known is taken off again.
             let begin = (self.samples.stacks.len(), self.samples.labels.len());
-            self.add_stack(sample.stack, profile, &mut memo)?;
-            for label in sample.labels {
-                let label = self.label(*label, profile, &mut memo)?;
-                self.samples.labels.push(label);
-            }
-            self.add_sample(begin, sample.values, types)?;
+            self.add_stack(stack, profile, memo)?;
+            self.add_labels(labels, profile, memo)?;
+            let merged = self.add_sample(begin, values, types, self.order.after(before))?;
+            self.order.set(before, merged);
+            before = merged;
         }
         Ok(())
     }
@@ -129,10 +146,8 @@ impl Merger {
     #[inline]
     fn add_stack(&mut self, stack: &[u32], profile: &Profile<'_>, memo: &mut Memo) -> Result<(), LimitExceeded> {
         let begin = self.samples.stacks.len();
-        let merged = stack.iter().map(|location| memo.location(*location));
-        self.samples.stacks.extend(merged);
-        let merged = self.samples.stacks.get_mut(begin..).unwrap_or_default();
-        if merged.contains(&UNSEEN) {
+        if !memo.locations.translate(stack, &mut self.samples.stacks) {
+            let merged = self.samples.stacks.get_mut(begin..).unwrap_or_default();
             for (merged, location) in merged.iter_mut().zip(stack).filter(|(merged, _)| **merged == UNSEEN) {
                 *merged = self.code.location(*location, profile, memo, &mut self.strings)?;
             }
@@ -140,15 +155,21 @@ impl Merger {
         Ok(())
     }
 
-    fn label(&mut self, mut label: Label, profile: &Profile<'_>, memo: &mut Memo) -> Result<Label, LimitExceeded> {
-        let strings = &mut self.strings;
-        label.key = memo.string(label.key, profile, strings)?;
-        match &mut label.value {
-            LabelValue::Text(text) => *text = memo.string(*text, profile, strings)?,
-            LabelValue::Number(_, Some(unit)) => *unit = memo.string(*unit, profile, strings)?,
-            LabelValue::Number(_, None) => {}
+    #[inline]
+    fn add_labels(&mut self, labels: &[Label], profile: &Profile<'_>, memo: &mut Memo) -> Result<(), LimitExceeded> {
+        let Self { samples, strings, .. } = self;
+        for label in labels {
+            let value = match label.value {
+                LabelValue::Text(text) => LabelValue::Text(memo.string(text, profile, strings)?),
+                LabelValue::Number(number, Some(unit)) => {
+                    LabelValue::Number(number, Some(memo.string(unit, profile, strings)?))
+                }
+                LabelValue::Number(number, None) => LabelValue::Number(number, None),
+            };
+            let key = memo.string(label.key, profile, strings)?;
+            samples.labels.push(Label { key, value });
         }
-        Ok(label)
+        Ok(())
     }
 
     /// The merged profile.
@@ -173,8 +194,14 @@ impl Merger {
         Ok(profile)
     }
 
-    /// Adds the sample whose stack and labels begin here and end the columns.
-    fn add_sample(&mut self, begin: (usize, usize), values: &[i64], types: usize) -> Result<(), LimitExceeded> {
+    /// Adds the sample whose stack and labels begin here and end the columns; gives its index, which is probably `guess`.
+    fn add_sample(
+        &mut self,
+        begin: (usize, usize),
+        values: &[i64],
+        types: usize,
+        guess: u32,
+    ) -> Result<u32, LimitExceeded> {
         let Self {
             samples,
             by_key,
@@ -183,30 +210,34 @@ impl Merger {
         } = self;
         let stack = samples.stacks.get(begin.0..).unwrap_or_default();
         let labels = samples.labels.get(begin.1..).unwrap_or_default();
-        // One half is as good as the other.
-        let hash = (hasher.hash_one((stack, labels)) >> 32) as u32;
-        let same = |slot: &Slot| {
-            slot.hash == hash && {
-                let other = samples.get(slot.index as usize, types);
-                other.stack == stack && other.labels == labels
-            }
+        let is = |index: u32| {
+            let other = samples.get(index as usize, types);
+            other.stack == stack && other.labels == labels
         };
-        if let Some(slot) = by_key.find(Slot::place(hash), same) {
-            let first = slot.index as usize * types;
+        let (found, hash) = if (guess as usize) < samples.len() && is(guess) {
+            (Some(guess), 0)
+        } else {
+            // One half is as good as the other.
+            let hash = (hasher.hash_one((stack, labels)) >> 32) as u32;
+            let found = by_key.find(Slot::place(hash), |slot| slot.hash == hash && is(slot.index));
+            (found.map(|slot| slot.index), hash)
+        };
+        if let Some(index) = found {
+            let first = index as usize * types;
             let sums = samples.values.get_mut(first..first + types).unwrap_or_default();
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum = sum.wrapping_add(*value);
             }
             samples.stacks.truncate(begin.0);
             samples.labels.truncate(begin.1);
-            return Ok(());
+            return Ok(index);
         }
         let index = place(samples.len())?;
         samples.values.extend_from_slice(values);
         samples.stack_ends.push(place(samples.stacks.len())?);
         samples.label_ends.push(place(samples.labels.len())?);
         by_key.insert_unique(Slot::place(hash), Slot { hash, index }, |slot| Slot::place(slot.hash));
-        Ok(())
+        Ok(index)
     }
 
     fn add_header(&mut self, profile: &Profile<'_>, memo: &mut Memo) -> Result<(), MergeError> {
@@ -379,6 +410,13 @@ impl Interner {
         } = self;
         by_text.reserve(strings, |id| hasher.hash_one(known.get(StringId(*id))));
         known.ranges.reserve(strings);
+    }
+
+    /// Whether a text has this id.
+    #[inline]
+    fn is(&self, id: u32, text: &[u8]) -> bool {
+        // What is not there would be as the empty string.
+        (id as usize) < self.strings.len() && self.strings.get(StringId(id)) == text
     }
 
     pub(crate) fn intern(&mut self, text: &[u8]) -> Result<StringId, LimitExceeded> {

@@ -4,36 +4,29 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
+use super::known::{Known, UNSEEN};
 use super::{Interner, place};
 use crate::limits::LimitExceeded;
 use crate::model::{Function, Header, Line, Location, Mapping, Profile, Samples, StringId, Strings};
 
 /// What the parts of one source profile became, by their index in it.
+#[derive(Default)]
 pub(super) struct Memo {
-    strings: Vec<u32>,
-    functions: Vec<u32>,
-    locations: Vec<u32>,
+    strings: Known,
+    functions: Known,
+    pub(super) locations: Known,
     /// The merged mapping, and how far its start is from the source's.
     mappings: Vec<Option<(u32, u64)>>,
 }
 
-/// No part has this index: columns end before it.
-pub(super) const UNSEEN: u32 = u32::MAX;
-
 impl Memo {
-    pub(super) fn new(profile: &Profile<'_>) -> Self {
-        Self {
-            strings: vec![UNSEEN; profile.strings.len()],
-            functions: vec![UNSEEN; profile.functions.len()],
-            locations: vec![UNSEEN; profile.locations.len()],
-            mappings: vec![None; profile.mappings.len()],
-        }
-    }
-
-    /// What a location became, or [`UNSEEN`].
-    #[inline]
-    pub(super) fn location(&self, index: u32) -> u32 {
-        self.locations.get(index as usize).copied().unwrap_or(UNSEEN)
+    /// Begins a source, of which nothing is known.
+    pub(super) fn begin(&mut self, profile: &Profile<'_>) {
+        self.strings.begin(profile.strings.len());
+        self.functions.begin(profile.functions.len());
+        self.locations.begin(profile.locations.len());
+        self.mappings.clear();
+        self.mappings.resize(profile.mappings.len(), None);
     }
 
     #[inline]
@@ -43,13 +36,24 @@ impl Memo {
         profile: &Profile<'_>,
         strings: &mut Interner,
     ) -> Result<StringId, LimitExceeded> {
-        let Some(known) = self.strings.get_mut(id.0 as usize) else {
-            return Ok(StringId::EMPTY);
-        };
-        if *known == UNSEEN {
-            *known = strings.intern(profile.strings.get(id))?.0;
+        match self.strings.get(id.0) {
+            UNSEEN => self.new_string(id, profile, strings),
+            known => Ok(StringId(known)),
         }
-        Ok(StringId(*known))
+    }
+
+    #[inline(never)]
+    fn new_string(
+        &mut self,
+        id: StringId,
+        profile: &Profile<'_>,
+        strings: &mut Interner,
+    ) -> Result<StringId, LimitExceeded> {
+        let merged = strings.intern(profile.strings.get(id))?;
+        self.strings.set(id.0, merged.0, |index, merged| {
+            strings.is(merged, profile.strings.get(StringId(index)))
+        });
+        Ok(merged)
     }
 }
 
@@ -109,12 +113,13 @@ impl Code {
         memo: &mut Memo,
         strings: &mut Interner,
     ) -> Result<u32, LimitExceeded> {
-        match memo.locations.get(index as usize) {
-            Some(known) if *known != UNSEEN => Ok(*known),
-            _ => self.new_location(index, profile, memo, strings),
+        match memo.locations.get(index) {
+            UNSEEN => self.new_location(index, profile, memo, strings),
+            known => Ok(known),
         }
     }
 
+    #[inline(never)]
     fn new_location(
         &mut self,
         index: u32,
@@ -142,10 +147,51 @@ impl Code {
         };
         let merged = self.merged_location(location, &lines)?;
         self.scratch = lines;
-        if let Some(known) = memo.locations.get_mut(index as usize) {
-            *known = merged;
-        }
+        let Memo {
+            functions,
+            locations,
+            mappings,
+            ..
+        } = memo;
+        locations.set(index, merged, |index, merged| {
+            self.is_location(merged, index, profile, functions, mappings)
+        });
         Ok(merged)
+    }
+
+    /// Whether a location of the source is one of the result, as far as is known of its mapping and its functions.
+    #[inline]
+    fn is_location(
+        &self,
+        merged: u32,
+        index: u32,
+        profile: &Profile<'_>,
+        functions: &Known,
+        mappings: &[Option<(u32, u64)>],
+    ) -> bool {
+        let (Some(merged), Some(source)) = (
+            self.locations.get(merged as usize),
+            profile.locations.get(index as usize),
+        ) else {
+            return false;
+        };
+        let moved = match (merged.mapping, source.mapping) {
+            (None, None) => 0,
+            (Some(merged), Some(source)) => match mappings.get(source as usize) {
+                Some(Some((known, moved))) if *known == merged => *moved,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        let range = merged.lines_begin as usize..merged.lines_end as usize;
+        let (lines, sources) = (self.lines.get(range).unwrap_or_default(), profile.lines_of(source));
+        let same = |(line, source): (&Line, &Line)| {
+            line.function == functions.get(source.function) && line.line == source.line && line.column == source.column
+        };
+        merged.address == source.address.wrapping_add(moved)
+            && merged.is_folded == source.is_folded
+            && lines.len() == sources.len()
+            && lines.iter().zip(sources).all(same)
     }
 
     /// Finds a location with this key, or adds it.
@@ -252,8 +298,9 @@ impl Code {
         memo: &mut Memo,
         strings: &mut Interner,
     ) -> Result<u32, LimitExceeded> {
-        if let Some(known) = memo.functions.get(index as usize).filter(|known| **known != UNSEEN) {
-            return Ok(*known);
+        let known = memo.functions.get(index);
+        if known != UNSEEN {
+            return Ok(known);
         }
         let source = profile.functions.get(index as usize).copied().unwrap_or_default();
         let function = Function {
@@ -290,10 +337,26 @@ impl Code {
                 merged
             }
         };
-        if let Some(known) = memo.functions.get_mut(index as usize) {
-            *known = merged;
-        }
+        let Memo { strings, functions, .. } = memo;
+        functions.set(index, merged, |index, merged| {
+            self.is_function(merged, index, profile, strings)
+        });
         Ok(merged)
+    }
+
+    /// Whether a function of the source is one of the result, as far as is known of its names.
+    #[inline]
+    fn is_function(&self, merged: u32, index: u32, profile: &Profile<'_>, strings: &Known) -> bool {
+        let (Some(merged), Some(source)) = (
+            self.functions.get(merged as usize),
+            profile.functions.get(index as usize),
+        ) else {
+            return false;
+        };
+        merged.name.0 == strings.get(source.name.0)
+            && merged.system_name.0 == strings.get(source.system_name.0)
+            && merged.file.0 == strings.get(source.file.0)
+            && merged.start_line == source.start_line
     }
 
     pub(super) fn into_profile(self, header: Header, strings: Strings<'static>, samples: Samples) -> Profile<'static> {
