@@ -25,7 +25,14 @@ pub(crate) fn run() -> Result<()> {
         ));
     }
     let version = KubernetesVersion::from_environment()?;
-    let others = [Tool::CargoDeny, Tool::Buildah, Tool::Helm, Tool::PySpy, Tool::Austin];
+    let others = [
+        Tool::CargoDeny,
+        Tool::Buildah,
+        Tool::Helm,
+        Tool::PySpy,
+        Tool::Austin,
+        Tool::Java25,
+    ];
     for tool in Tool::of_cluster(version).into_iter().chain(others) {
         let begun = testkit::wait::now();
         ensure(tool)?;

@@ -205,6 +205,47 @@ fn a_recording_of_the_jvm() {
     );
 }
 
+/// JDK 25 samples CPU time by the clock of each thread. Its default takes 500 samples a second of all cores, so what each stands
+/// for differs from machine to machine.
+#[test]
+fn cpu_time_of_the_jvm() {
+    let Some(java) = are_there(&["javac", "go"])
+        .then(|| program(Tool::Java25, "java"))
+        .flatten()
+    else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    run(Command::new("javac")
+        .args(["--release", "17", "-d"])
+        .arg(folder.path())
+        .arg(programs().join("Hot.java")));
+    let mut record = Command::new(java);
+    record.arg(format!(
+        "-XX:StartFlightRecording:jdk.CPUTimeSample#enabled=true,filename={}",
+        folder.path().join("of.jfr").display()
+    ));
+    run(record.arg("-cp").arg(folder.path()).arg("Hot"));
+    let converted = Converted::of(folder, "of.jfr");
+    // Threads that were seen running are in the recording as well: the same time is not told twice.
+    converted.assert_described(
+        "jfr",
+        &[
+            "samples/count",
+            "cpu/nanoseconds",
+            "alloc_samples/count",
+            "alloc_space/bytes",
+            "contentions/count",
+            "delay/nanoseconds",
+        ],
+    );
+    converted.assert_hottest("cpu", "Hot.burn");
+    // 500 samples a second of all cores: each stands for two milliseconds at least.
+    let raw = converted.go_tool_pprof(&["-raw"]);
+    let period = raw.lines().find_map(|line| line.strip_prefix("Period: ")).unwrap();
+    assert!(period.trim().parse::<u64>().unwrap() >= 2_000_000, "{period}");
+}
+
 #[test]
 fn stacks_of_py_spy() {
     let Some(py_spy) = are_there(&["python3", "go"])

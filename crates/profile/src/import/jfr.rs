@@ -5,7 +5,7 @@
 //!
 //! | event | sample types |
 //! |---|---|
-//! | `jdk.ExecutionSample` | samples/count, cpu/nanoseconds |
+//! | `jdk.CPUTimeSample` (JDK 25 on), else `jdk.ExecutionSample` | samples/count, cpu/nanoseconds |
 //! | `profiler.WallClockSample` | `wall_samples`/count, wall/nanoseconds |
 //! | `jdk.ObjectAllocationSample`, else `jdk.ObjectAllocationInNewTLAB` and `…OutsideTLAB` | `alloc_samples`/count, `alloc_space`/bytes |
 //! | `profiler.LiveObject` | `inuse_samples`/count, `inuse_space`/bytes |
@@ -13,7 +13,7 @@
 //!
 //! A profile has the types of the kinds that the recording holds, in this order, and shows the first one's time or bytes when
 //! nobody chose. Thread and class (of the object, of the monitor) are labels. `jdk.NativeMethodSample` is left out: most of
-//! its threads wait in the kernel, and it does not say which. `jdk.CPUTimeSample`, of JDK 25 and later, is not read yet.
+//! its threads wait in the kernel, and it does not say which.
 //!
 //! Why our own reader and not the crate `jfrs` (0.2.5): it reads well-formed recordings, but a hostile one breaks it. A
 //! string whose length is negative or large panics or allocates before a byte of it was seen (tried: "capacity overflow"), the

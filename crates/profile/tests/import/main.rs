@@ -239,6 +239,21 @@ fn a_recording_has_the_kinds_of_its_events() {
 }
 
 #[test]
+fn a_recording_of_cpu_time_says_what_each_sample_stands_for() {
+    let profile = import(Format::Jfr, &recording::recording_of_cpu_time()).unwrap();
+    assert_eq!(types(&profile), ["samples/count", "cpu/nanoseconds"]);
+    // That a thread was seen running tells of the same time, and is left out.
+    assert_eq!(
+        shown(&profile),
+        [
+            "app.Hot.main :22;app.Hot.burn :11 thread=main [2, 12000000]",
+            "[no stack trace] thread=main [1, 4000000]",
+        ]
+    );
+    assert_eq!(profile.header().period, 16_000_000 / 3);
+}
+
+#[test]
 fn stacks_of_each_writer_are_read() {
     let text = b"\
 <module> (hot.py:13);hot (/app/hot.py:11) 24\n\

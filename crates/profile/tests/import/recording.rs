@@ -27,6 +27,7 @@ pub(crate) const SAMPLE: i64 = 101;
 pub(crate) const ALLOCATION: i64 = 102;
 pub(crate) const MONITOR: i64 = 103;
 pub(crate) const SETTING: i64 = 104;
+pub(crate) const CPU_TIME: i64 = 105;
 
 /// The classes that a recording of ours has.
 pub(crate) const CLASSES: &[Class<'_>] = &[
@@ -67,6 +68,16 @@ pub(crate) const CLASSES: &[Class<'_>] = &[
             ("startTime", LONG, Form::Here),
             ("sampledThread", THREAD, Form::Constant),
             ("stackTrace", TRACE, Form::Constant),
+        ],
+    ),
+    (
+        CPU_TIME,
+        "jdk.CPUTimeSample",
+        &[
+            ("stackTrace", TRACE, Form::Constant),
+            ("eventThread", THREAD, Form::Constant),
+            ("failed", BOOLEAN, Form::Here),
+            ("samplingPeriod", LONG, Form::Here),
         ],
     ),
     (
@@ -253,6 +264,20 @@ pub(crate) fn recording() -> Vec<u8> {
         event(SAMPLE, &Bytes::default().numbers(&[0, 0, 0])),
         event(ALLOCATION, &Bytes::default().numbers(&[1, 9, 8, 4096])),
         event(MONITOR, &Bytes::default().numbers(&[1500, 1, 9, 3])),
+        constants(),
+    ];
+    chunk(&metadata(CLASSES), &events)
+}
+
+/// A recording of the time that threads had, as JDK 25 writes it: 4 and 8 ms of one stack, 4 ms without a stack, and a
+/// sample that a thread was seen running.
+pub(crate) fn recording_of_cpu_time() -> Vec<u8> {
+    let of = |trace: i64, failed: u8, ticks: i64| Bytes::default().numbers(&[trace, 1]).byte(failed).number(ticks);
+    let events = [
+        event(SAMPLE, &Bytes::default().numbers(&[0, 1, 9])),
+        event(CPU_TIME, &of(9, 0, 4_000)),
+        event(CPU_TIME, &of(0, 1, 4_000)),
+        event(CPU_TIME, &of(9, 0, 8_000)),
         constants(),
     ];
     chunk(&metadata(CLASSES), &events)

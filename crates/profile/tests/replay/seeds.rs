@@ -91,7 +91,7 @@ pub(crate) fn seeds(property: &str, profiles: &[Vec<u8>]) -> Vec<Vec<u8>> {
     match property {
         "import_collapsed" => texts(&COLLAPSED),
         "import_v8" => texts(&V8),
-        "import_jfr" => vec![crate::recording::recording()],
+        "import_jfr" => vec![crate::recording::recording(), crate::recording::recording_of_cpu_time()],
         "check" => each(|profile| [&[64], profile.as_slice()].concat()),
         "unpack" => [
             each(|profile| gzip(profile)),

@@ -15,17 +15,32 @@ use crate::model::{Label, LabelValue, Sample, StringId};
 /// What an event tells of. The numbers are places in [`TYPES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
-    Cpu = 0,
-    Wall = 1,
+    /// CPU time by the clock of each thread. Each sample says what it stands for.
+    CpuTime = 0,
+    /// Threads that were seen running. Of the same time, so the other is preferred.
+    Cpu = 1,
+    Wall = 2,
     /// Allocations, sampled at a rate.
-    Alloc = 2,
+    Alloc = 3,
     /// Allocations, seen when a thread takes another buffer. The same ones, so the others are preferred.
-    AllocBuffer = 3,
-    Live = 4,
-    Lock = 5,
+    AllocBuffer = 4,
+    Live = 5,
+    Lock = 6,
 }
 
-const KINDS: [Kind; 6] = [
+impl Kind {
+    /// The one that tells of the same, and better.
+    fn preferred(self) -> Option<Self> {
+        match self {
+            Self::Cpu => Some(Self::CpuTime),
+            Self::AllocBuffer => Some(Self::Alloc),
+            Self::CpuTime | Self::Wall | Self::Alloc | Self::Live | Self::Lock => None,
+        }
+    }
+}
+
+const KINDS: [Kind; 7] = [
+    Kind::CpuTime,
     Kind::Cpu,
     Kind::Wall,
     Kind::Alloc,
@@ -36,6 +51,7 @@ const KINDS: [Kind; 6] = [
 
 /// The two sample types of each kind: how often, and how much.
 const TYPES: [[(&str, &str); 2]; KINDS.len()] = [
+    [("samples", "count"), ("cpu", "nanoseconds")],
     [("samples", "count"), ("cpu", "nanoseconds")],
     [("wall_samples", "count"), ("wall", "nanoseconds")],
     [("alloc_samples", "count"), ("alloc_space", "bytes")],
@@ -58,7 +74,12 @@ const CLASS: usize = 2;
 const COUNT: usize = 3;
 const AMOUNT: usize = 4;
 
-const EVENTS: [Event; 8] = [
+const EVENTS: [Event; 9] = [
+    Event {
+        name: b"jdk.CPUTimeSample",
+        kind: Kind::CpuTime,
+        fields: ["stackTrace", "eventThread", "", "", "samplingPeriod"],
+    },
     Event {
         name: b"jdk.ExecutionSample",
         kind: Kind::Cpu,
@@ -135,10 +156,13 @@ impl Kinds {
     }
 
     fn shown(&self) -> impl Iterator<Item = Kind> {
-        let has = |kind: Kind| self.has.get(kind as usize) == Some(&true);
         KINDS
             .into_iter()
-            .filter(move |kind| has(*kind) && !(*kind == Kind::AllocBuffer && has(Kind::Alloc)))
+            .filter(|kind| self.has(*kind) && !kind.preferred().is_some_and(|other| self.has(other)))
+    }
+
+    fn has(&self, kind: Kind) -> bool {
+        self.has.get(kind as usize) == Some(&true)
     }
 
     /// The sample types of a profile of them.
@@ -172,6 +196,13 @@ struct Sum {
     amount: i64,
 }
 
+impl Sum {
+    fn add(&mut self, count: i64, amount: i64) {
+        self.count = self.count.saturating_add(count);
+        self.amount = self.amount.saturating_add(amount);
+    }
+}
+
 /// Makes samples of the events of one chunk after the other.
 pub(super) struct Samples<'k> {
     /// Kinds in the order of their columns.
@@ -180,6 +211,8 @@ pub(super) struct Samples<'k> {
     limits: Limits,
     cpu_period_nanos: i64,
     wall_period_nanos: i64,
+    /// All samples of CPU time: the period changes as the recording goes on.
+    cpu_time: Sum,
 }
 
 impl<'k> Samples<'k> {
@@ -190,12 +223,17 @@ impl<'k> Samples<'k> {
             limits: *limits,
             cpu_period_nanos: CPU_PERIOD_NANOS,
             wall_period_nanos: WALL_PERIOD_NANOS,
+            cpu_time: Sum::default(),
         }
     }
 
     /// What lies between two samples of the first kind.
     pub(super) fn set_period(&self, builder: &mut Builder) -> Result<(), Fault> {
         match self.shown.first() {
+            Some(Kind::CpuTime) => {
+                let mean = self.cpu_time.amount.checked_div(self.cpu_time.count).unwrap_or(0);
+                builder.set_period("cpu", "nanoseconds", mean)?;
+            }
             Some(Kind::Cpu) => builder.set_period("cpu", "nanoseconds", self.cpu_period_nanos)?,
             Some(Kind::Wall) => builder.set_period("wall", "nanoseconds", self.wall_period_nanos)?,
             Some(Kind::Alloc | Kind::AllocBuffer | Kind::Live) => builder.set_period("space", "bytes", 0)?,
@@ -227,9 +265,12 @@ impl<'k> Samples<'k> {
             let amount = match key.kind {
                 Kind::Cpu => sum.count.saturating_mul(self.cpu_period_nanos),
                 Kind::Wall => sum.count.saturating_mul(self.wall_period_nanos),
-                Kind::Lock => nanos(sum.amount, chunk.ticks_per_second),
+                Kind::CpuTime | Kind::Lock => nanos(sum.amount, chunk.ticks_per_second),
                 Kind::Alloc | Kind::AllocBuffer | Kind::Live => sum.amount,
             };
+            if key.kind == Kind::CpuTime {
+                self.cpu_time.add(sum.count, amount);
+            }
             let mut values = vec![0; 2 * self.shown.len()];
             for (value, of) in values.iter_mut().skip(2 * column).zip([sum.count, amount]) {
                 *value = of;
@@ -311,8 +352,7 @@ impl<'k> Samples<'k> {
                 sums.push((key, Sum::default()));
             }
             if let Some((_, sum)) = sums.get_mut(index) {
-                sum.count = sum.count.saturating_add(found[COUNT]);
-                sum.amount = sum.amount.saturating_add(found[AMOUNT]);
+                sum.add(found[COUNT], found[AMOUNT]);
             }
         }
         Ok(sums)
@@ -343,7 +383,7 @@ impl<'k> Samples<'k> {
             (b"period" | b"interval", Some(nanos)) if Some(id) == cpu_id => {
                 self.cpu_period_nanos = nanos;
                 // With the event "wall" alone, the interval is that of its samples.
-                if !self.kinds.shown().any(|kind| kind == Kind::Cpu) {
+                if !self.kinds.has(Kind::Cpu) {
                     self.wall_period_nanos = nanos;
                 }
             }
