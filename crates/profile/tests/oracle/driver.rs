@@ -2,60 +2,47 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use profile::build::Builder;
 use profile::merge::Merger;
 use profile::model::{Mapping, Sample};
 use profile::sources::{self, CombineError, Subtraction};
-use profile::{Limits, Profile, unpack};
+use profile::{Limits, Profile};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
 
-use crate::built::built;
 use crate::corpus::{corpus, read};
 use crate::filters::quoted;
 use crate::harness::{Oracle, Request as Question};
 
-/// The program, and a folder for what it writes.
+/// The program, inside a process that runs it again and again, and a folder for files.
 struct Pprof {
-    folder: TempDir,
+    oracle: Oracle,
 }
 
 impl Pprof {
     /// `None` when there is no Go to build it with.
     fn build() -> Option<Self> {
-        let folder = built("github.com/google/pprof", "pprof")?;
-        Some(Self { folder })
+        let oracle = Oracle::build("./algebra")?;
+        Some(Self { oracle })
     }
 
-    /// What it writes, uncompressed; `None` when it refuses.
-    fn proto(&self, request: &Request) -> Option<Vec<u8>> {
-        let folder = self.folder.path();
-        let out = folder.join("out.pb.gz");
-        let _absent = fs::remove_file(&out);
-        let mut command = Command::new(folder.join("pprof"));
-        command.args(["-proto", "-symbolize=none"]);
-        if request.how.is_normalized {
-            command.arg("-normalize");
-        }
-        let option = if request.how.is_labelled { "-diff_base" } else { "-base" };
-        for base in &request.bases {
-            command.arg(format!("{option}={}", base.display()));
-        }
-        let ran = command
-            .arg(format!("-output={}", out.display()))
-            .args(&request.sources)
-            .env("HOME", folder)
-            .env("PPROF_TMPDIR", folder)
-            .env("PPROF_BINARY_PATH", "/nonexistent")
-            .output()
-            .unwrap();
-        ran.status
-            .success()
-            .then(|| unpack(&read(&out), &Limits::DEFAULT).unwrap().into_owned())
+    fn folder(&self) -> &Path {
+        self.oracle.folder.path()
+    }
+
+    /// What it writes for each, uncompressed; `None` when it refuses.
+    fn protos(&self, requests: &[Request]) -> Vec<Option<Vec<u8>>> {
+        let questions: Vec<_> = requests.iter().map(Request::question).collect();
+        let answers = self.oracle.ask(&questions).into_iter();
+        // A line of what it told people, then the profile.
+        let profile = |answer: Vec<u8>| {
+            let said = answer.iter().position(|byte| *byte == b'\n').unwrap();
+            answer[said + 1..].to_vec()
+        };
+        answers.map(|answer| answer.ok().map(profile)).collect()
     }
 }
 
@@ -65,6 +52,25 @@ struct Request {
     sources: Vec<PathBuf>,
     bases: Vec<PathBuf>,
     how: Subtraction,
+}
+
+impl Request {
+    /// As the command line has it.
+    fn question(&self) -> Question {
+        let mut options = Vec::new();
+        if self.how.is_normalized {
+            options.push("normalize".to_owned());
+        }
+        let option = if self.how.is_labelled { "diff_base" } else { "base" };
+        for base in &self.bases {
+            options.push(format!("{option}={}", base.display()));
+        }
+        let options: Vec<_> = options.iter().map(|option| quoted(option)).collect();
+        Question {
+            operation: format!("pprof?{}", options.join("&")),
+            sources: self.sources.clone(),
+        }
+    }
 }
 
 fn merged(files: &[PathBuf]) -> Result<Profile<'static>, CombineError> {
@@ -86,8 +92,8 @@ fn ours(request: &Request) -> Result<Vec<u8>, CombineError> {
 /// How many of the answers were profiles.
 fn compare(pprof: &Pprof, requests: &[Request]) -> usize {
     let mut compared = 0;
-    for request in requests {
-        match (pprof.proto(request), ours(request)) {
+    for (request, theirs) in requests.iter().zip(pprof.protos(requests)) {
+        match (theirs, ours(request)) {
             (Some(theirs), Ok(ours)) => {
                 assert!(theirs == ours, "{request:?} differ");
                 compared += 1;
@@ -283,7 +289,7 @@ fn types_and_units_that_differ_are_made_the_same_as_on_the_command_line() {
         },
     ];
     let files: Vec<_> = (0..made.len())
-        .map(|index| pprof.folder.path().join(format!("{index}.pb")))
+        .map(|index| pprof.folder().join(format!("{index}.pb")))
         .collect();
     for (made, file) in made.iter().zip(&files) {
         made.write(file);
@@ -357,7 +363,7 @@ fn many_sources_are_merged_in_chunks_as_on_the_command_line() {
         },
     ];
     let files: Vec<_> = (0..made.len())
-        .map(|index| pprof.folder.path().join(format!("{index}.pb")))
+        .map(|index| pprof.folder().join(format!("{index}.pb")))
         .collect();
     for (made, file) in made.iter().zip(&files) {
         made.write(file);
@@ -404,7 +410,7 @@ fn many_sources_are_merged_in_chunks_as_on_the_command_line() {
     }
     let mut library = merger.finish().unwrap();
     library.give_mapping();
-    assert!(library.compact().unwrap().encode() == pprof.proto(&request).unwrap());
+    assert_eq!(pprof.protos(&[request]), [Some(library.compact().unwrap().encode())]);
 }
 
 #[test]
