@@ -20,6 +20,7 @@ use crate::limits::{LimitExceeded, Limits};
 
 mod names;
 mod tally;
+mod usual;
 mod walk;
 
 use walk::Walker;

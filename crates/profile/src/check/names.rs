@@ -17,15 +17,15 @@ const WANTED_MAX: usize = 130;
 /// A table of strings of which the beginning, the end and what was asked for before are kept.
 pub(super) struct Names {
     seen: u64,
-    wanted: Vec<(u64, Option<String>)>,
+    wanted: Vec<(u64, Kept)>,
     /// No string from here on is wanted, which spares most strings the search.
     wanted_end: u64,
-    first: Vec<Option<String>>,
+    first: Vec<Kept>,
     /// A ring: the string with index i is at place i modulo its length.
     last: [Kept; LAST_MAX],
 }
 
-/// A string of the table's end, without an allocation per string: long ones are kept as nothing.
+/// A string, without an allocation for it: long ones are kept as nothing.
 #[derive(Clone, Copy)]
 struct Kept {
     bytes: [u8; NAME_BYTES_MAX],
@@ -46,15 +46,17 @@ impl Kept {
         }
     }
 
+    fn new(string: &[u8]) -> Self {
+        let mut kept = Self::NOTHING;
+        kept.set(string);
+        kept
+    }
+
     fn name(&self) -> Option<String> {
         self.bytes
             .get(..self.len)
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
-}
-
-fn name(string: &[u8]) -> Option<String> {
-    (string.len() <= NAME_BYTES_MAX).then(|| String::from_utf8_lossy(string).into_owned())
 }
 
 /// Where in the ring the string with this index is, or was.
@@ -82,7 +84,7 @@ impl Names {
     /// Asks for the string with this index, in case it comes later.
     pub(super) fn want(&mut self, index: u64) {
         if index >= self.seen && self.wanted.len() < WANTED_MAX {
-            self.wanted.push((index, None));
+            self.wanted.push((index, Kept::NOTHING));
             self.wanted_end = self.wanted_end.max(index.saturating_add(1));
         }
     }
@@ -90,11 +92,11 @@ impl Names {
     /// The next string of the table.
     pub(super) fn push(&mut self, string: &[u8]) {
         if self.first.len() < FIRST_MAX {
-            self.first.push(name(string));
+            self.first.push(Kept::new(string));
         }
         if self.seen < self.wanted_end {
             for (_, wanted) in self.wanted.iter_mut().filter(|(index, _)| *index == self.seen) {
-                *wanted = name(string);
+                wanted.set(string);
             }
         }
         if let Some(kept) = self.last.get_mut(place(self.seen)) {
@@ -106,14 +108,11 @@ impl Names {
     /// The string with this index, if it was kept.
     pub(super) fn get(&self, index: u64) -> Option<String> {
         if let Some(first) = usize::try_from(index).ok().and_then(|index| self.first.get(index)) {
-            return first.clone();
+            return first.name();
         }
-        if let Some((_, wanted)) = self
-            .wanted
-            .iter()
-            .find(|(wanted, name)| *wanted == index && name.is_some())
-        {
-            return wanted.clone();
+        let wanted = self.wanted.iter().find(|(wanted, _)| *wanted == index);
+        if let Some(name) = wanted.and_then(|(_, kept)| kept.name()) {
+            return Some(name);
         }
         let is_kept = index < self.seen && self.seen - index <= LAST_MAX as u64;
         self.last.get(place(index)).filter(|_| is_kept).and_then(Kept::name)

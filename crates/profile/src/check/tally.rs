@@ -1,6 +1,7 @@
 //! What the messages of a profile add up to, each of them checked by itself.
 
 use super::names::Names;
+use super::usual::{self, Field};
 use super::{CheckError, Summary};
 use crate::limits::{LimitExceeded, Limits, at_most};
 use crate::messages::{self, Function, Label, Line, Mapping, ValueType};
@@ -68,6 +69,82 @@ impl Tally {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Takes the whole fields that `bytes` begin with, up to the first that is not in the usual form or runs into a limit.
+    /// Gives the bytes that it took.
+    pub(super) fn take_usual(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while let Some((tag, field)) = Field::first(rest) {
+            let is_taken = match tag {
+                0x12 => self.usual_sample(field),
+                0x22 => self.usual_location(field),
+                0x2a => self.usual_function(field),
+                0x32 => self.usual_string(field),
+                _ => None,
+            };
+            if is_taken.is_none() {
+                break;
+            }
+            rest = field.rest();
+        }
+        bytes.len() - rest.len()
+    }
+
+    #[inline(always)]
+    fn usual_sample(&mut self, message: Field<'_>) -> Option<()> {
+        let mut values = [0; usual::VALUES_MAX];
+        let values = values.get_mut(..self.totals.len())?;
+        let sample = usual::sample(message, values)?;
+        let stacked = self.stacked + sample.locations;
+        let is_within = message.len() <= self.limits.message_bytes_max
+            && self.samples < self.limits.samples_max
+            && sample.locations <= self.limits.locations_per_sample_max
+            && stacked <= self.limits.locations_in_samples_max
+            && sample.labels <= self.limits.labels_per_sample_max;
+        // The first one says how many values there are.
+        if self.samples == 0 || !is_within {
+            return None;
+        }
+        for (total, value) in self.totals.iter_mut().zip(values) {
+            *total = total.wrapping_add(value.cast_signed());
+        }
+        self.samples += 1;
+        self.stacked = stacked;
+        self.labels += sample.labels;
+        self.note_string(sample.string_index_max);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn usual_location(&mut self, message: Field<'_>) -> Option<()> {
+        let lines = usual::location(message)?;
+        let is_within = message.len() <= self.limits.message_bytes_max
+            && self.locations < self.limits.locations_max
+            && lines <= self.limits.lines_per_location_max;
+        self.locations += u64::from(is_within);
+        is_within.then_some(())
+    }
+
+    #[inline(always)]
+    fn usual_function(&mut self, message: Field<'_>) -> Option<()> {
+        let string_index_max = usual::function(message)?;
+        if message.len() > self.limits.message_bytes_max || self.functions >= self.limits.functions_max {
+            return None;
+        }
+        self.functions += 1;
+        self.note_string(string_index_max);
+        Some(())
+    }
+
+    #[inline(always)]
+    fn usual_string(&mut self, string: Field<'_>) -> Option<()> {
+        let seen = self.names.seen();
+        if string.len() > self.limits.string_bytes_max || seen == 0 || seen >= self.limits.strings_max {
+            return None;
+        }
+        self.names.push(string.content());
+        Some(())
     }
 
     /// Takes one whole field of the profile.

@@ -121,6 +121,11 @@ impl Walker {
             let skipped = self.skip.min((self.filled - at) as u64);
             self.skip -= skipped;
             at += skipped as usize;
+            // Nearly all there is; what follows it here is one field of another kind or form, or one that is not whole.
+            if self.skip == 0 {
+                let rest = self.buffer.get(at..self.filled).unwrap_or_default();
+                at += self.tally.take_usual(rest);
+            }
             let rest = self.buffer.get(at..self.filled).unwrap_or_default();
             if rest.is_empty() {
                 break Ok(());

@@ -15,6 +15,7 @@ use zlib_rs::crc32::crc32;
 
 mod bodies;
 mod cuts;
+mod forms;
 mod names;
 
 use bodies::*;
