@@ -170,9 +170,22 @@ impl Format {
     }
 }
 
-/// What to do with bytes that are a profile of some tool, but in a form that only that tool reads.
+/// What to do with bytes that are of some tool, but no profile, or one in a form that only that tool reads.
 pub fn advice(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"PERFILE2") {
+    // Sixteen bytes, of which the version takes two digits or three.
+    let is_trace = |bytes: &[u8]| {
+        let begin = bytes.get(..16).unwrap_or_default();
+        begin.starts_with(b"go 1.")
+            && begin
+                .split(|byte| *byte == 0)
+                .next()
+                .is_some_and(|text| text.ends_with(b" trace"))
+    };
+    if is_trace(bytes) {
+        Some("this is an execution trace of Go and no profile; `go tool trace` reads it")
+    } else if bytes.trim_ascii_start().starts_with(b"{\"snapshot\":") {
+        Some("this is a heap snapshot of V8 and no profile: it has no stacks; Chrome's DevTools read it")
+    } else if bytes.starts_with(b"PERFILE2") {
         Some("this is the data file of perf; `perf script | stackcollapse-perf.pl` makes stacks of it that can be read")
     } else if bytes.starts_with(b"MOJO") {
         Some("this is austin's binary format; `mojo2austin` makes stacks of it that can be read")

@@ -16,10 +16,7 @@ use crate::model::{Label, LabelValue, Profile, Sample};
 /// Whether the beginning of a text, or all of it, is collapsed stacks: every whole line is one, and there is at least one
 /// that no sentence looks like.
 pub(super) fn is_collapsed(head: &[u8], is_whole: bool) -> bool {
-    if head
-        .iter()
-        .any(|byte| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
-    {
+    if !is_text(head) {
         return false;
     }
     let end = if is_whole {
@@ -41,6 +38,12 @@ pub(super) fn is_collapsed(head: &[u8], is_whole: bool) -> bool {
         is_sure |= stack.contains(&b';') || stack.ends_with(b")");
     }
     is_sure
+}
+
+/// Whether nothing in it is what no line of a text has.
+pub(super) fn is_text(head: &[u8]) -> bool {
+    let is_printed = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r');
+    head.iter().all(is_printed)
 }
 
 /// Reads them.
@@ -65,10 +68,12 @@ pub(super) fn import(bytes: &[u8], limits: &Limits) -> Result<Profile<'static>, 
 fn import_counts(bytes: &[u8], limits: &Limits, at: &mut u64) -> Result<Builder, Fault> {
     let mut builder = Builder::new(&[("samples", "count")], limits)?;
     let mut stack = Vec::new();
+    let mut are_compared = true;
     for line in lines(bytes) {
         *at = offset(bytes, line);
         let (frames, number) = split(line).ok_or(NOT_A_STACK)?;
         let count = number_of(number).ok_or(NOT_A_STACK)?;
+        are_compared &= split(frames).is_some_and(|(_, before)| number_of(before).is_some());
         stack.clear();
         for frame in frames.split(|byte| *byte == b';').rev() {
             at_most(
@@ -84,6 +89,13 @@ fn import_counts(bytes: &[u8], limits: &Limits, at: &mut u64) -> Result<Builder,
             values: &values,
             labels: &[],
         })?;
+    }
+    // One that did not end so would be of a function whose name ends with a number.
+    if are_compared && builder.sample_count() > 0 {
+        *at = 0;
+        return Err(Fault::Bad(
+            "its lines have two numbers, so it is a comparison and no profile",
+        ));
     }
     Ok(builder)
 }
@@ -238,32 +250,29 @@ impl Austin {
             let (frames, numbers) = split(line).ok_or(NOT_A_STACK)?;
             stack.clear();
             labels.clear();
-            for frame in frames.split(|byte| *byte == b';').rev() {
-                let label = match frame {
-                    [b'P', process @ ..] if number_of(process).is_some() => Some((process_key, process)),
-                    [b'T', thread @ ..] if thread.contains(&b':') => Some((thread_key, thread)),
-                    _ => None,
-                };
-                if let Some((key, text)) = label {
+            let mut parts = frames.split(|byte| *byte == b';').peekable();
+            for (key, of) in [(process_key, process_of as Head), (thread_key, thread_of)] {
+                if let Some(text) = parts.peek().and_then(|part| of(part)) {
                     let text = builder.string(text)?;
-                    at_most(
-                        labels.len() as u64 + 1,
-                        limits.labels_per_sample_max,
-                        "labels in one sample",
-                    )?;
                     labels.push(Label {
                         key,
                         value: LabelValue::Text(text),
                     });
-                } else {
-                    at_most(
-                        stack.len() as u64 + 1,
-                        limits.locations_per_sample_max,
-                        "frames in one stack",
-                    )?;
-                    stack.push(of_austin(frame).location(&mut builder)?);
+                    parts.next();
                 }
             }
+            for frame in parts {
+                at_most(
+                    stack.len() as u64 + 1,
+                    limits.locations_per_sample_max,
+                    "frames in one stack",
+                )?;
+                stack.push(of_austin(frame).location(&mut builder)?);
+            }
+            if stack.is_empty() {
+                stack.push(of_austin(NO_STACK).location(&mut builder)?);
+            }
+            stack.reverse();
             let mut numbers = numbers.split(|byte| *byte == b',').map(number_of);
             let mut number = || numbers.next().flatten().ok_or(NOT_A_STACK);
             let first = number()?;
@@ -284,6 +293,26 @@ impl Austin {
         }
         Ok(builder)
     }
+}
+
+/// What stands before the frames of a line, if it does.
+type Head = fn(&[u8]) -> Option<&[u8]>;
+
+/// `P12`.
+fn process_of(part: &[u8]) -> Option<&[u8]> {
+    part.strip_prefix(b"P")
+        .filter(|process| is_all(process, u8::is_ascii_digit))
+}
+
+/// `T0:12`, interpreter and thread; `T12` of versions before 3. A frame whose file begins with the letter has two colons.
+fn thread_of(part: &[u8]) -> Option<&[u8]> {
+    let thread = part.strip_prefix(b"T")?;
+    let (interpreter, id) = rsplit_colon(thread).unwrap_or((b"0", thread));
+    (is_all(interpreter, u8::is_ascii_digit) && is_all(id, u8::is_ascii_hexdigit)).then_some(thread)
+}
+
+fn is_all(text: &[u8], is: fn(&u8) -> bool) -> bool {
+    !text.is_empty() && text.iter().all(is)
 }
 
 /// `file:function:line`.

@@ -21,6 +21,8 @@ pub(super) fn kind(head: &[u8]) -> Option<Format> {
         match tokens.key_or_end().ok()??.as_ref() {
             b"nodes" | b"timeDeltas" => return Some(Format::V8Cpu),
             b"head" => return Some(Format::V8Heap),
+            // A heap snapshot, which has nodes too.
+            b"snapshot" => return None,
             // A heap profile may begin with its list of samples, which are flat; so may a CPU profile.
             _ => tokens.skip().ok()?,
         }

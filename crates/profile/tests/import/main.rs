@@ -146,6 +146,11 @@ fn what_is_none_of_them_is_not_taken_for_one() {
     }
     assert!(advice(b"PERFILE2\0").unwrap().contains("perf script"));
     assert!(advice(b"MOJO\x03").unwrap().contains("mojo2austin"));
+    assert!(advice(b"go 1.26 trace\0\0\0\x01").unwrap().contains("go tool trace"));
+    let snapshot = b"{\"snapshot\":{\"meta\":{}},\n\"nodes\":[9,1,1,0,5,0,0]}";
+    assert_eq!(Format::of(snapshot), None);
+    assert!(advice(snapshot).unwrap().contains("heap snapshot"));
+    assert_eq!(advice(b"go 1.26 is out"), None);
     assert_eq!(advice(b"\x0a\x04"), None);
 }
 
@@ -181,6 +186,20 @@ fn a_cpu_profile_without_samples_has_its_hits() {
         .trim_end_matches(',');
     let profile = import(Format::V8Cpu, format!("{nodes}}}").as_bytes()).unwrap();
     assert_eq!(profile.totals(), [4, 8_000_000, 6_000_000]);
+}
+
+/// Both lists may be left out.
+#[test]
+fn a_cpu_profile_without_times_shares_its_duration() {
+    let (before, after) = CPU.split_once(", \"timeDeltas\": [500, 1000, 1000, 2000]").unwrap();
+    let profile = import(Format::V8Cpu, format!("{before}{after}").as_bytes()).unwrap();
+    assert_eq!(profile.totals(), [4, 8_000_000, 6_000_000]);
+    let short = CPU.replace("[500, 1000, 1000, 2000]", "[500, 1000]");
+    let refused = import(Format::V8Cpu, short.as_bytes()).unwrap_err();
+    assert!(
+        refused.to_string().ends_with("not as many times as samples"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -301,4 +320,39 @@ fn austin_says_what_its_numbers_are() {
         assert_eq!(types(&profile), ["samples/count", types_of_it]);
         assert_eq!(profile.totals(), [1, value]);
     }
+}
+
+/// Files may be called as processes and threads are.
+#[test]
+fn a_frame_of_austin_is_no_thread() {
+    let text = b"# austin: 3.7.0\n# mode: wall
+P1;T0:1f;Test.py:main:3;Tasks.py:run:4 500
+P1;T12;P7;P2.py:f:1 5
+T0:1;Tab:bed:7 6
+P1;T0:12 7
+Test.py:main:3 8
+";
+    let profile = import(Format::Collapsed, text).unwrap();
+    assert_eq!(
+        shown(&profile),
+        [
+            "main Test.py:3;run Tasks.py:4 process=1 thread=0:1f [1, 500000]",
+            "P7;f P2.py:1 process=1 thread=12 [1, 5000]",
+            "bed Tab:7 thread=0:1 [1, 6000]",
+            "[no stack trace] process=1 thread=0:12 [1, 7000]",
+            "main Test.py:3 [1, 8000]",
+        ]
+    );
+}
+
+#[test]
+fn a_comparison_of_stacks_is_no_profile() {
+    let refused = import(Format::Collapsed, b"main;old 4 0\nmain;work 6 9\n").unwrap_err();
+    assert!(
+        refused.to_string().ends_with("so it is a comparison and no profile"),
+        "{refused}"
+    );
+    // A name may end with a number, but those of all leaves do not.
+    let profile = import(Format::Collapsed, b"main;thread 4 1\nmain;work 9\n").unwrap();
+    assert_eq!(shown(&profile), ["main;thread 4 [1]", "main;work [9]"]);
 }

@@ -156,8 +156,8 @@ impl Read {
     /// What each node costs in itself. A sample stands for the time up to the next one, the last for that up to the end.
     fn costs(&self) -> Result<Vec<Cost>, Fault> {
         let mut costs = vec![Cost::default(); self.nodes.len()];
-        if self.samples.is_empty() {
-            self.share_time(&mut costs);
+        if self.samples.is_empty() || self.deltas_microseconds.is_empty() {
+            self.share_time(&mut costs)?;
             return Ok(costs);
         }
         if self.samples.len() != self.deltas_microseconds.len() {
@@ -171,8 +171,7 @@ impl Read {
                 Some(delta) => now.saturating_add(*delta),
                 None => self.end_microseconds,
             };
-            let node = self.by_id.get(sample).and_then(|index| costs.get_mut(*index as usize));
-            let cost = node.ok_or(Fault::Bad("a sample is of a node that is not there"))?;
+            let cost = self.seen(*sample, &mut costs)?;
             cost.samples += 1;
             // Samples may be out of order: V8 takes their times on two threads.
             cost.microseconds = cost.microseconds.saturating_add(next.saturating_sub(now).max(0));
@@ -181,16 +180,28 @@ impl Read {
         Ok(costs)
     }
 
-    /// Without samples there are only hits, which all stand for the same time.
-    fn share_time(&self, costs: &mut [Cost]) {
-        let hits = self.hits.iter().fold(0_i64, |sum, hits| sum.saturating_add(*hits));
-        let duration = self.end_microseconds.saturating_sub(self.start_microseconds).max(0);
-        for (cost, hits_here) in costs.iter_mut().zip(&self.hits) {
-            *cost = Cost {
-                samples: *hits_here,
-                microseconds: part(duration, hits_here.unsigned_abs(), hits.unsigned_abs()),
-            };
+    /// The cost of the node that a sample is of.
+    fn seen<'c>(&self, sample: i64, costs: &'c mut [Cost]) -> Result<&'c mut Cost, Fault> {
+        let node = self.by_id.get(&sample).and_then(|index| costs.get_mut(*index as usize));
+        node.ok_or(Fault::Bad("a sample is of a node that is not there"))
+    }
+
+    /// Without times all samples stand for the same time; where there are none either, hits are as good.
+    fn share_time(&self, costs: &mut [Cost]) -> Result<(), Fault> {
+        for sample in &self.samples {
+            self.seen(*sample, costs)?.samples += 1;
         }
+        if self.samples.is_empty() {
+            for (cost, hits) in costs.iter_mut().zip(&self.hits) {
+                cost.samples = *hits;
+            }
+        }
+        let samples = costs.iter().fold(0_i64, |sum, cost| sum.saturating_add(cost.samples));
+        let duration = self.end_microseconds.saturating_sub(self.start_microseconds).max(0);
+        for cost in costs {
+            cost.microseconds = part(duration, cost.samples.unsigned_abs(), samples.unsigned_abs());
+        }
+        Ok(())
     }
 
     fn build(&self, costs: &[Cost], builder: &mut Builder, limits: &Limits) -> Result<(), Fault> {
