@@ -54,7 +54,7 @@ pub(crate) enum Command {
     ///
     /// The compiler reads default.pgo in the folder of the main package by itself. Profiles of production, of several pods
     /// and hours, make a better one than any benchmark. In a folder what is no CPU profile is left out, and said so; a file
-    /// that is named must be one. Profiles must have the start lines of functions: Go writes them since 1.20.
+    /// that is named must be one, and none may be damaged. Profiles must have the start lines of functions: Go writes them since 1.20.
     Pgo(PgoArgs),
     /// Make a profile of one format into another.
     ///
@@ -66,9 +66,6 @@ pub(crate) enum Command {
     /// For `kubectl profile` kubectl itself asks a program named kubectl_complete-profile, which has to run `kubectl-profile
     /// __complete` with the arguments that it is given.
     Completion(CompletionArgs),
-    /// Complete arguments for kubectl.
-    #[command(name = "__complete", hide = true)]
-    Complete(CompleteArgs),
     /// Print the reference page.
     #[command(name = "__reference", hide = true)]
     Reference,
@@ -263,7 +260,7 @@ pub(crate) struct WriteArgs {
 #[derive(Debug, ClapArgs)]
 #[command(after_long_help = "\
 Examples:
-  kubectl-profile merge --out day.pprof profiles/2026-01-15/web
+  kubectl-profile merge --out day.pprof profiles/2026-01-15/web/*-cpu.pprof
   kubectl-profile merge --focus '^main[.]' cpu-1.pprof cpu-2.pprof | kubectl-profile top -")]
 pub(crate) struct MergeArgs {
     /// Profiles, folders of them, or "-" for standard input.
@@ -392,12 +389,4 @@ pub(crate) struct CompletionArgs {
     /// The shell.
     #[arg(value_enum)]
     pub(crate) shell: Shell,
-}
-
-/// Arguments of the completion for kubectl.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct CompleteArgs {
-    /// The arguments so far; the last one is to be completed.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) words: Vec<String>,
 }

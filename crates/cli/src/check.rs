@@ -6,7 +6,7 @@ use anyhow::Result;
 use profile::check::{CheckError, Checker, Summary};
 use profile::import::Format;
 use profile::view::printable;
-use profile::{Limits, Profile, unpack};
+use profile::{Limits, Profile};
 use serde_json::json;
 
 use crate::args::{CheckArgs, Output};
@@ -14,14 +14,25 @@ use crate::files::{self, Source};
 
 /// Whether all of them are valid.
 pub(crate) fn run(args: &CheckArgs) -> Result<bool> {
+    files::stdin_once(&args.files)?;
     let mut all_valid = true;
     let mut listed = Vec::new();
-    for path in files::expand(&args.files)? {
-        let verdict = files::read(&path).and_then(|bytes| verdict(&bytes));
-        all_valid &= verdict.is_ok();
-        match args.output {
-            Output::Text => files::write(None, text(&path, &verdict).as_bytes())?,
-            Output::Json => listed.push(object(&path, &verdict)),
+    for named in &args.files {
+        // What is wrong with a folder is told like what is wrong with a file: there are others.
+        let (paths, refused) = match files::expand(std::slice::from_ref(named), None) {
+            Ok(paths) => (paths, None),
+            Err(error) => (vec![named.clone()], Some(error)),
+        };
+        let mut refused = refused.map(Err);
+        for path in paths {
+            let verdict = refused
+                .take()
+                .unwrap_or_else(|| files::read(&path).and_then(|bytes| verdict(&bytes)));
+            all_valid &= verdict.is_ok();
+            match args.output {
+                Output::Text => files::write(None, text(&path, &verdict).as_bytes())?,
+                Output::Json => listed.push(object(&path, &verdict)),
+            }
         }
     }
     if args.output == Output::Json {
@@ -47,7 +58,7 @@ fn verdict(bytes: &[u8]) -> Result<Valid> {
         Ok(summary) => summary,
         Err(error) => return other(bytes, error),
     };
-    let unpacked = unpack(bytes, &Limits::DEFAULT)?;
+    let unpacked = files::unpack(bytes, &Limits::DEFAULT)?;
     Profile::decode(&unpacked, &Limits::DEFAULT)?;
     Ok(Valid {
         source: Source::Pprof,
@@ -67,7 +78,7 @@ fn stream(bytes: &[u8]) -> Result<Summary, CheckError> {
 /// The verdict on what is no profile of pprof, for this reason.
 fn other(bytes: &[u8], error: CheckError) -> Result<Valid> {
     // What cannot be unpacked, or is too much of something, was told better by the check.
-    let unpacked = match unpack(bytes, &Limits::DEFAULT) {
+    let unpacked = match files::unpack(bytes, &Limits::DEFAULT) {
         Ok(unpacked) if !matches!(error, CheckError::Limit(_)) => unpacked,
         _ => return Err(error.into()),
     };
@@ -86,6 +97,8 @@ fn other(bytes: &[u8], error: CheckError) -> Result<Valid> {
 }
 
 fn text(path: &Path, verdict: &Result<Valid>) -> String {
+    let path = path.display().to_string();
+    let path = printable(&path);
     match verdict {
         Ok(valid) => {
             let types: Vec<_> = valid
@@ -94,14 +107,13 @@ fn text(path: &Path, verdict: &Result<Valid>) -> String {
                 .map(|(kind, unit)| format!("{}/{}", printable(kind), printable(unit)))
                 .collect();
             format!(
-                "{}: ok, {}, {} samples of {}\n",
-                path.display(),
+                "{path}: ok, {}, {} samples of {}\n",
                 valid.source.word(),
                 valid.samples,
                 types.join(", ")
             )
         }
-        Err(error) => format!("{}: {}\n", path.display(), printable(&format!("{error:#}"))),
+        Err(error) => format!("{path}: {}\n", printable(&format!("{error:#}"))),
     }
 }
 

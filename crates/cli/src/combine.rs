@@ -1,10 +1,10 @@
 //! `merge` and `diff`: profiles out of profiles.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Error, Result, ensure};
+use anyhow::{Context as _, Error, Result};
 use profile::Profile;
-use profile::merge::Merger;
+use profile::merge::{MergeError, Merger};
 use profile::sources::{self, CombineError, Subtraction};
 
 use crate::args::{DiffArgs, MergeArgs, Rules, WriteArgs};
@@ -15,26 +15,38 @@ use crate::tell;
 /// `merge`.
 pub(crate) fn merge(args: &MergeArgs) -> Result<bool> {
     let filters = Filters::new(&args.filters);
-    let mut sources = Sources::new(files::expand(&args.files)?)?;
-    let merged = match rules(&args.write) {
-        Rules::Pprof => sources::finish(merged(&mut sources)?),
+    let files = files::expand(&args.files, args.write.out.as_deref())?;
+    let made = made_one(&mut Sources::new(files)?, rules(&args.write));
+    if made.as_ref().is_err_and(measures_otherwise) && args.files.iter().any(|path| path.is_dir()) {
+        tell(
+            "kubectl-profile: a folder is merged as a whole; where it holds several types, name the files of one: FOLDER/*-cpu.pprof",
+        );
+    }
+    write(made?, &filters, &args.write)
+}
+
+fn made_one(sources: &mut Sources, rules: Rules) -> Result<Profile<'static>> {
+    match rules {
+        Rules::Pprof => Ok(sources::finish(merged(sources)?)),
         Rules::Library => {
             let mut merger = Merger::new();
             for index in 0..sources.len() {
                 sources.with_profile(index, |profile| Ok(merger.add(&profile)?))?;
             }
-            merger.finish()?
+            Ok(merger.finish()?)
         }
-    };
-    write(merged, &filters, &args.write)
+    }
+}
+
+/// Whether profiles were not merged because they do not measure the same.
+fn measures_otherwise(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(CombineError::Disagreement { .. }))
+        || matches!(error.downcast_ref(), Some(MergeError::Incompatible(_)))
 }
 
 /// `diff`.
 pub(crate) fn diff(args: &DiffArgs) -> Result<bool> {
-    ensure!(
-        args.base != args.file || args.file != Path::new("-"),
-        "standard input can be read only once"
-    );
+    files::stdin_once([&args.base, &args.file])?;
     let filters = Filters::new(&args.filters);
     let difference = match rules(&args.write) {
         _ if args.delta => since(args)?,
@@ -120,6 +132,6 @@ fn write(profile: Profile<'_>, filters: &Filters<'_>, args: &WriteArgs) -> Resul
     let selected = filters.apply(profile)?;
     filters.warn(&[&selected]);
     let bytes = selected.profile.encode();
-    files::write(args.out.as_deref(), &if args.raw { bytes } else { files::gzip(&bytes) })?;
+    files::write_profile(args.out.as_deref(), &if args.raw { bytes } else { files::gzip(&bytes) })?;
     Ok(true)
 }

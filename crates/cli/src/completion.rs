@@ -6,8 +6,11 @@
 use anyhow::Result;
 use clap::{Arg, Command, CommandFactory as _};
 
-use crate::args::{Args, CompleteArgs, CompletionArgs};
+use crate::args::{Args, CompletionArgs};
 use crate::files;
+
+/// The command by which kubectl asks.
+pub(crate) const COMPLETE: &str = "__complete";
 
 /// Complete with files when no candidate fits.
 const FILES: u8 = 0;
@@ -18,17 +21,25 @@ const NO_FILES: u8 = 4;
 /// `completion`.
 pub(crate) fn script(args: &CompletionArgs) -> Result<bool> {
     let mut script = Vec::new();
-    let mut command = Args::command();
+    let program = Args::command();
+    // Scripts would have those that are hidden, too.
+    let shown = program
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .cloned();
+    let mut command = Command::new("kubectl-profile")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(shown);
     clap_complete::generate(args.shell, &mut command, "kubectl-profile", &mut script);
     files::write(None, &script)?;
     Ok(true)
 }
 
-/// `__complete`.
-pub(crate) fn complete(args: &CompleteArgs) -> Result<bool> {
+/// `__complete`, with the words so far; the last one is to be completed.
+pub(crate) fn complete(words: &[String]) -> Result<bool> {
     let mut command = Args::command();
     command.build();
-    let (candidates, directive) = candidates(&command, &args.words);
+    let (candidates, directive) = candidates(&command, words);
     let mut answer: String = candidates
         .into_iter()
         .map(|(word, about)| format!("{word}\t{about}\n"))
@@ -44,6 +55,9 @@ fn candidates(program: &Command, words: &[String]) -> (Vec<(String, String)>, u8
         .split_last()
         .map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
     let Some((name, before)) = before.split_first() else {
+        if last.starts_with('-') {
+            return (options(program, last), NO_FILES);
+        }
         let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
         let named = commands.map(|command| (command.get_name().to_owned(), about(command.get_about())));
         return (starting_with(last, named), NO_FILES);
@@ -56,14 +70,19 @@ fn candidates(program: &Command, words: &[String]) -> (Vec<(String, String)>, u8
         return values(option, last);
     }
     if last.starts_with('-') {
-        let options = command.get_arguments().filter(|arg| !arg.is_hide_set());
-        let long = options.filter_map(|arg| Some((format!("--{}", arg.get_long()?), about(arg.get_help()))));
-        return (starting_with(last, long), NO_FILES);
+        return (options(command, last), NO_FILES);
     }
     command
         .get_positionals()
         .next()
         .map_or((Vec::new(), NO_FILES), |arg| values(arg, last))
+}
+
+/// The options of a command that a word may become.
+fn options(command: &Command, last: &str) -> Vec<(String, String)> {
+    let options = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let long = options.filter_map(|arg| Some((format!("--{}", arg.get_long()?), about(arg.get_help()))));
+    starting_with(last, long)
 }
 
 /// The option that a word is, as `-o` or `--output`.

@@ -2,13 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use profile::import::Format;
-use profile::view::View;
 use profile::view::stacks::Stacks;
 use profile::{Limits, Profile};
 
 use crate::args::{ConvertArgs, From, To};
 use crate::files;
-use crate::select::Filters;
+use crate::select::{self, Filters};
 use crate::show;
 
 /// `convert`.
@@ -29,17 +28,17 @@ pub(crate) fn run(args: &ConvertArgs) -> Result<bool> {
     let selected = filters.apply(profile)?;
     filters.warn(&[&selected]);
     let (profile, sample_type) = (&selected.profile, args.sample_type.as_deref());
-    let written = match args.to {
-        To::Pprof => files::gzip(&profile.encode()),
-        To::Raw => profile.encode(),
-        To::Folded => folded(profile, sample_type)?.into_bytes(),
-        To::Speedscope => show::sheets(&args.file, sample_type, profile)?.into_bytes(),
-    };
-    files::write(args.out.as_deref(), &written)?;
+    let out = args.out.as_deref();
+    match args.to {
+        To::Pprof => files::write_profile(out, &files::gzip(&profile.encode()))?,
+        To::Raw => files::write_profile(out, &profile.encode())?,
+        To::Folded => files::write(out, folded(profile, sample_type)?.as_bytes())?,
+        To::Speedscope => files::write(out, show::sheets(&args.file, sample_type, profile)?.as_bytes())?,
+    }
     Ok(true)
 }
 
 fn folded(profile: &Profile<'_>, sample_type: Option<&str>) -> Result<String> {
     let index = show::sample_type(profile, sample_type)?;
-    Ok(Stacks::new(&View::new(profile, index)?).folded()?)
+    Ok(Stacks::new(&select::view(profile, index)?).folded()?)
 }

@@ -21,9 +21,18 @@ mod show;
 
 use args::{Args, Command};
 
+/// What a command line that cannot be meant is told by, as clap does it.
+const WRONG_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    // Before arguments are read: the words to complete may be any, a "--" among them.
+    if words.next().is_some_and(|first| first == completion::COMPLETE) {
+        let words: Vec<_> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        return ended(completion::complete(&words));
+    }
     let Args { command } = Args::parse();
-    let done = match command {
+    ended(match command {
         Command::Check(args) => check::run(&args),
         Command::Info(args) => show::info(&args),
         Command::Top(args) => show::top(&args),
@@ -34,9 +43,11 @@ fn main() -> ExitCode {
         Command::Pgo(args) => pgo::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Completion(args) => completion::script(&args),
-        Command::Complete(args) => completion::complete(&args),
         Command::Reference => reference::run(),
-    };
+    })
+}
+
+fn ended(done: anyhow::Result<bool>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -50,7 +61,11 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             tell(&format!("kubectl-profile: {error:#}"));
-            ExitCode::FAILURE
+            if error.is::<files::Usage>() {
+                ExitCode::from(WRONG_USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

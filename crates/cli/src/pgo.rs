@@ -15,9 +15,10 @@ use crate::tell;
 pub(crate) fn run(args: &PgoArgs) -> Result<bool> {
     let mut merger = Merger::new();
     let mut merged = 0_u64;
-    for path in files::expand(&args.files)? {
+    files::stdin_once(&args.files)?;
+    for path in files::expand(&args.files, Some(&args.out))? {
         let is_named = args.files.contains(&path);
-        merged += files::with_profile(&path, |profile| match refusal(&profile) {
+        let added = files::with_profile(&path, |profile| match refusal(&profile) {
             None => {
                 merger.add(&profile).with_context(|| path.display().to_string())?;
                 Ok(1)
@@ -27,7 +28,15 @@ pub(crate) fn run(args: &PgoArgs) -> Result<bool> {
                 tell(&format!("left out {}: {why}", path.display()));
                 Ok(0)
             }
-        })?;
+        });
+        merged += match added {
+            // Traces lie beside profiles, and much else may.
+            Err(error) if !is_named && files::is_foreign(&error) => {
+                tell(&format!("left out {error:#}"));
+                0
+            }
+            added => added?,
+        };
     }
     if merged == 0 {
         bail!("none of these is a CPU profile");
@@ -36,7 +45,7 @@ pub(crate) fn run(args: &PgoArgs) -> Result<bool> {
     if profile.sample_count() > 0 && profile.functions().iter().all(|function| function.start_line == 0) {
         bail!("the profiles have no start lines of functions, which `go build -pgo` needs: Go writes them since 1.20");
     }
-    files::write(Some(&args.out), &files::gzip(&profile.encode()))?;
+    files::write_profile(Some(&args.out), &files::gzip(&profile.encode()))?;
     tell(&summary(&profile, merged, &args.out));
     Ok(true)
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use profile::filter::{Frames, Selection, TagFilter, Unmatched};
 use profile::pattern::Pattern;
 use profile::view::{self, View, ViewError};
-use profile::{Limits, Profile};
+use profile::{Limits, Profile, PruneError};
 
 use crate::args::{FilterArgs, Labels, Named};
 use crate::tell;
@@ -120,7 +120,9 @@ impl<'a> Filters<'a> {
                 unmatched: Vec::new(),
             });
         }
-        profile.remove_uninteresting()?;
+        if let Err(error) = profile.remove_uninteresting() {
+            tell_unusable(&error);
+        }
         let types = 0..profile.header().sample_types.len();
         let totals = types.map(|index| view::total(&profile, index)).collect();
         let unmatched = self.selection.apply(&mut profile, &Limits::DEFAULT)?;
@@ -194,7 +196,7 @@ impl<'a> Filters<'a> {
 impl<'p> Selected<'p> {
     /// A sample type of it, with percentages of the whole profile.
     pub(crate) fn view(&'p self, index: usize) -> Result<View<'p>, ViewError> {
-        let view = View::new(&self.profile, index)?;
+        let view = view(&self.profile, index)?;
         Ok(match self.total(index) {
             Some(total) => view.with_total(total),
             None => view,
@@ -205,6 +207,21 @@ impl<'p> Selected<'p> {
     pub(crate) fn total(&self, index: usize) -> Option<i64> {
         self.totals.as_ref()?.get(index).copied()
     }
+}
+
+/// A sample type of a profile; tells the person where the profile's own patterns of frames are of no use.
+pub(crate) fn view<'p>(profile: &'p Profile<'p>, index: usize) -> Result<View<'p>, ViewError> {
+    let view = View::new(profile, index)?;
+    if let Some(error) = view.unusable() {
+        tell_unusable(error);
+    }
+    Ok(view)
+}
+
+/// What pprof does too, without a word.
+fn tell_unusable(error: &PruneError) {
+    let source = &error.source;
+    tell(&format!("kubectl-profile: no frames are cut off: {error}: {source}"));
 }
 
 fn given(named: &Option<Named>) -> Option<&Named> {

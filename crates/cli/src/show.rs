@@ -1,15 +1,18 @@
 //! What a profile says: `info` here, `top`, `peek` and `flame` in modules of their own.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use profile::Profile;
+use profile::model::{LabelValue, StringId};
 use profile::view::{printable, units};
 use serde_json::json;
 
 use crate::args::{InfoArgs, Output};
-use crate::files;
+use crate::files::{self, Source};
 
 mod flame;
 mod report;
@@ -17,17 +20,22 @@ mod report;
 pub(crate) use flame::{flame, sheets};
 pub(crate) use report::{peek, top};
 
-/// The sample type that was asked for by name or index, or the profile's default.
+/// The sample type that was asked for by index or name, or the profile's default. As in pprof a number is an index, and
+/// "inuse_space" may be "space", as older formats call it.
 pub(crate) fn sample_type(profile: &Profile<'_>, wanted: Option<&str>) -> Result<usize> {
     let types = &profile.header().sample_types;
-    let Some(wanted) = wanted else {
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
         return profile
             .default_sample_index()
             .context("the profile has no sample types");
     };
     let strings = profile.strings();
-    let named = types.iter().position(|of| strings.get(of.kind) == wanted.as_bytes());
-    let index = named.or_else(|| wanted.parse().ok().filter(|index| *index < types.len()));
+    let older = wanted.strip_prefix("inuse_").unwrap_or(wanted);
+    let is_meant = |kind: &[u8]| kind == wanted.as_bytes() || kind == older.as_bytes();
+    let index = match wanted.parse::<i64>() {
+        Ok(index) => usize::try_from(index).ok().filter(|index| *index < types.len()),
+        Err(_) => types.iter().position(|of| is_meant(strings.get(of.kind))),
+    };
     index.with_context(|| {
         let kinds: Vec<_> = types.iter().map(|of| strings.text(of.kind)).collect();
         format!("no sample type {wanted}; there are {}", kinds.join(", "))
@@ -44,17 +52,47 @@ fn type_and_unit(profile: &Profile<'_>, index: usize) -> (String, String) {
 
 /// `info`.
 pub(crate) fn info(args: &InfoArgs) -> Result<bool> {
-    files::with_profile(&args.file, |profile| {
+    files::with_source(&args.file, |source, profile| {
         let shown = match args.output {
-            Output::Json => format!("{:#}\n", info_object(&profile)),
-            Output::Text => info_text(&profile)?,
+            Output::Json => format!("{:#}\n", info_object(source, &profile)),
+            Output::Text => info_text(source, &profile)?,
         };
         files::write(None, shown.as_bytes())?;
         Ok(true)
     })
 }
 
-fn info_object(profile: &Profile<'_>) -> serde_json::Value {
+/// A key of labels, and in how many samples it stands with a text and with a number.
+struct Key<'p> {
+    key: Cow<'p, str>,
+    texts: u64,
+    numbers: u64,
+}
+
+/// The keys of labels, in the order in which they come.
+fn keys<'p>(profile: &'p Profile<'_>) -> Vec<Key<'p>> {
+    let mut keys: Vec<Key<'p>> = Vec::new();
+    let mut places: HashMap<StringId, usize> = HashMap::new();
+    for label in profile.samples().flat_map(|sample| sample.labels) {
+        let place = *places.entry(label.key).or_insert(keys.len());
+        if place == keys.len() {
+            keys.push(Key {
+                key: profile.strings().text(label.key),
+                texts: 0,
+                numbers: 0,
+            });
+        }
+        if let Some(key) = keys.get_mut(place) {
+            match label.value {
+                LabelValue::Text(_) => key.texts += 1,
+                LabelValue::Number(..) => key.numbers += 1,
+            }
+        }
+    }
+    keys
+}
+
+fn info_object(source: Source, profile: &Profile<'_>) -> serde_json::Value {
     let (header, strings) = (profile.header(), profile.strings());
     let totals = profile.totals();
     let sample_type = |(of, total): (&profile::model::ValueType, i64)| json!({"type": strings.text(of.kind), "unit": strings.text(of.unit), "total": total});
@@ -63,7 +101,14 @@ fn info_object(profile: &Profile<'_>) -> serde_json::Value {
     let binary = |mapping: &profile::model::Mapping| json!({"file": strings.text(mapping.file), "buildId": strings.text(mapping.build_id)});
     let binaries: Vec<_> = profile.mappings().iter().map(binary).collect();
     let period_type = header.period_type;
+    let key = |key: &Key<'_>| json!({"key": key.key, "texts": key.texts, "numbers": key.numbers});
+    let labels: Vec<_> = keys(profile).iter().map(key).collect();
+    let shown = profile
+        .default_sample_index()
+        .and_then(|index| header.sample_types.get(index));
     json!({
+        "format": source.word(), "defaultSampleType": shown.map(|of| strings.text(of.kind)), "labels": labels,
+        "dropFrames": strings.text(header.drop_frames), "keepFrames": strings.text(header.keep_frames), "docUrl": strings.text(header.doc_url),
         "sampleTypes": types, "samples": profile.sample_count(), "locations": profile.locations().len(),
         "functions": profile.functions().len(), "timeNanos": header.time_nanos, "time": time(header.time_nanos).map(|time| time.to_string()), "durationNanos": header.duration_nanos,
         "periodType": strings.text(period_type.kind), "periodUnit": strings.text(period_type.unit),
@@ -76,13 +121,24 @@ fn time(nanos: i64) -> Option<Timestamp> {
     (nanos != 0).then(|| Timestamp::from_nanosecond(nanos.into()).ok())?
 }
 
-fn info_text(profile: &Profile<'_>) -> Result<String> {
+fn info_text(source: Source, profile: &Profile<'_>) -> Result<String> {
     let (header, strings) = (profile.header(), profile.strings());
     let text = |id| printable(&strings.text(id)).into_owned();
-    let mut out = String::new();
-    for (of, total) in header.sample_types.iter().zip(profile.totals()) {
+    let mut out = format!("format           {}\n", source.word());
+    let shown = profile.default_sample_index();
+    for (index, (of, total)) in header.sample_types.iter().zip(profile.totals()).enumerate() {
         let unit = text(of.unit);
-        writeln!(out, "{:<16} {} in {unit}", text(of.kind), units::value(total, &unit))?;
+        let default = if Some(index) == shown && header.sample_types.len() > 1 {
+            ", shown when none is asked for"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "{:<16} {} in {unit}{default}",
+            text(of.kind),
+            units::value(total, &unit)
+        )?;
     }
     let counts = (
         profile.sample_count(),
@@ -103,6 +159,21 @@ fn info_text(profile: &Profile<'_>) -> Result<String> {
         writeln!(out, "time             {time} ({} ns)", header.time_nanos)?;
     }
     writeln!(out, "duration         {}", units::value(header.duration_nanos, "ns"))?;
+    for Key { key, texts, numbers } in keys(profile) {
+        let key = printable(&key);
+        let values = [(texts, "texts"), (numbers, "numbers")];
+        let values: Vec<_> = values.into_iter().filter(|(count, _)| *count > 0).collect();
+        let values: Vec<_> = values.iter().map(|(count, what)| format!("{count} {what}")).collect();
+        writeln!(out, "label            {key}: {}", values.join(", "))?;
+    }
+    for (name, pattern) in [("drop frames", header.drop_frames), ("keep frames", header.keep_frames)] {
+        if !strings.get(pattern).is_empty() {
+            writeln!(out, "{name:<16} {}", text(pattern))?;
+        }
+    }
+    if !strings.get(header.doc_url).is_empty() {
+        writeln!(out, "doc              {}", text(header.doc_url))?;
+    }
     for mapping in profile.mappings() {
         writeln!(
             out,

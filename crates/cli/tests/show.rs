@@ -143,7 +143,7 @@ fn what_terminals_obey_is_written_out() {
     for (arguments, rows) in [
         (&["top", file][..], 7),
         (&["peek", ".", file], 16),
-        (&["info", file], 4),
+        (&["info", file], 5),
         (&["check", file], 1),
         (&["flame", "--folded", file], 1),
         (&["convert", "--to", "folded", file], 1),

@@ -36,12 +36,13 @@ pub(crate) fn unpack_profile<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow
     unpack_while(bytes, limits, may_begin_profile)
 }
 
-fn may_begin_profile(begin: &[u8]) -> bool {
+/// Whether bytes that begin so, with no less than the longest line of a text, may be a profile of pprof's formats.
+pub(crate) fn may_begin_profile(begin: &[u8]) -> bool {
     Cursor::new(begin).tag().is_ok() || !legacy::is_nothing(begin)
 }
 
 /// Unpacks gzip. `may_begin` is asked about the first [`UNPACK_BYTES`] where there are more.
-fn unpack_while<'a>(
+pub(crate) fn unpack_while<'a>(
     bytes: &'a [u8],
     limits: &Limits,
     may_begin: fn(&[u8]) -> bool,

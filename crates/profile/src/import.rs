@@ -13,7 +13,11 @@
 //! recurses into the input, and what a format lets a few bytes name again and again is bounded by the bytes that came
 //! ([`Format::import`]).
 
+use std::borrow::Cow;
+
 use crate::build::{BuildError, Builder};
+use crate::check::CheckError;
+use crate::decode::{may_begin_profile, unpack_while};
 use crate::limits::{LimitExceeded, Limits};
 use crate::model::{Function, Line, Profile};
 
@@ -168,6 +172,22 @@ impl Format {
             Fault::Limit(source) => ImportError::Limit { format: self, source },
         }
     }
+}
+
+/// Unpacks a file of whatever format, as [`crate::unpack`] does, for as long as its beginning is one of a profile, of a format
+/// here, or of something that there is [`advice`] on: most of a bomb is not worth unpacking to be told so.
+///
+/// # Errors
+/// Those of [`crate::unpack`], and [`CheckError::NotAProfile`] for what is larger than its beginning and nothing that is known.
+pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, CheckError> {
+    unpack_while(bytes, limits, |begin| {
+        let is_object = begin.trim_ascii_start().starts_with(b"{");
+        may_begin_profile(begin)
+            || is_object
+            || jfr::is_jfr(begin)
+            || collapsed::is_text(begin)
+            || advice(begin).is_some()
+    })
 }
 
 /// What to do with bytes that are of some tool, but no profile, or one in a form that only that tool reads.

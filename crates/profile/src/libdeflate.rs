@@ -1,6 +1,6 @@
 //! Gzip with libdeflate, which is C: for the command line only.
 //!
-//! What is unpacked has the checksum and the length that its trailer states, and the verdict is that of [`crate::unpack`]
+//! What is unpacked has the checksum and the length that its trailer states, and the verdict is that of [`import::unpack`]
 //! but for what no compressor writes: bytes between the data and the trailer, and codes that deflate knows and nobody uses.
 //! Whoever must know of these asks [`crate::check::Checker`].
 
@@ -10,10 +10,16 @@ use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use zlib_rs::crc32::crc32;
 
 use crate::check::CheckError;
+use crate::import;
 use crate::limits::Limits;
 
 /// The most bytes that one byte of deflate stands for: 258 for a code of two bits.
 const EXPANSION_MAX: usize = 1032;
+
+/// What unpacks to more than this, and to so many times its size, is looked at by the stream, which refuses a bomb at its
+/// beginning. Real profiles grow to eleven times their size at most.
+const BOMB_BYTES_MIN: usize = 1 << 20;
+const BOMB_EXPANSION_MIN: usize = 64;
 
 /// The header of a member that says nothing of itself: magic, deflate, no flags. Of the six bytes that follow, time and
 /// system, nothing depends.
@@ -22,15 +28,15 @@ const PLAIN_HEADER: [u8; 4] = [0x1f, 0x8b, 8, 0];
 /// The bytes of such a header.
 const HEADER_BYTES: usize = 10;
 
-/// Unpacks as [`crate::unpack`] does, in less time where there is one member with a plain header: what Go writes.
+/// Unpacks as [`import::unpack`] does, in less time where there is one member with a plain header: what Go writes.
 ///
 /// # Errors
-/// As [`crate::unpack`].
+/// As [`import::unpack`].
 pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, CheckError> {
     match one_member(bytes, limits) {
         Some(unpacked) => Ok(Cow::Owned(unpacked)),
         // For every other shape, and for what is wrong with it.
-        None => crate::unpack(bytes, limits),
+        None => import::unpack(bytes, limits),
     }
 }
 
@@ -40,6 +46,9 @@ fn one_member(bytes: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     let [a, b, c, d, stated_bytes @ ..] = *trailer;
     let len = u32::from_le_bytes(stated_bytes) as usize;
     if len as u64 > limits.uncompressed_bytes_max || len > packed.len().saturating_mul(EXPANSION_MAX) {
+        return None;
+    }
+    if len >= BOMB_BYTES_MIN && len / BOMB_EXPANSION_MIN >= packed.len() {
         return None;
     }
     // The library does not say where the data end. If they ended earlier and rightly, the same trailer would stand there,
@@ -136,6 +145,21 @@ mod tests {
         for body in cut.chain(damaged).chain(several) {
             assert_eq!(unpack(&body, &LIMITS), crate::unpack(&body, &LIMITS));
         }
+    }
+
+    #[test]
+    fn failure_15_a_bomb_is_left_to_the_stream() {
+        for len in [1 << 19, 2 << 20] {
+            let zeros = vec![0; len];
+            let packed = gzip(&zeros);
+            assert_eq!(one_member(&packed, &LIMITS).is_some(), len < 1 << 20);
+        }
+        let packed = gzip(&vec![0; 2 << 20]);
+        let refused = unpack(&packed, &LIMITS).unwrap_err();
+        assert!(refused.to_string().starts_with("this is not a profile"), "{refused}");
+        // What is well packed and may be something is unpacked all the same.
+        let long = b"a;b 1\n".repeat(1 << 18);
+        assert_eq!(unpack(&gzip(&long), &LIMITS).unwrap(), long);
     }
 
     #[test]

@@ -142,9 +142,9 @@ impl Profile<'_> {
     /// # Errors
     /// When one of the patterns is of no use. Nothing is cut then, which is what pprof does, without a word.
     pub fn remove_uninteresting(&mut self) -> Result<(), PruneError> {
-        let prune = Prune::of(self)?;
-        self.apply(&prune);
+        let prune = Prune::of(self);
         self.is_pruned = true;
+        self.apply(&prune?);
         Ok(())
     }
 

@@ -44,9 +44,6 @@ pub enum ViewError {
         /// How many there are.
         types: usize,
     },
-    /// Its pattern of frames to drop or keep is no regular expression, or too large a one.
-    #[error(transparent)]
-    Pattern(#[from] PruneError),
     /// It holds negative values, so it is a difference and areas cannot show it.
     #[error("the profile has negative values: a difference cannot be drawn as areas")]
     Negative,
@@ -66,6 +63,7 @@ pub struct View<'p> {
     total: i64,
     /// Whether no value is negative.
     is_sum: bool,
+    unusable: Option<PruneError>,
 }
 
 /// What comes first in a report.
@@ -79,11 +77,11 @@ pub enum Order {
 }
 
 impl<'p> View<'p> {
-    /// The sample type with this index.
+    /// The sample type with this index. Where the profile's own patterns of frames are of no use nothing is cut off, as in
+    /// pprof: [`View::unusable`] tells.
     ///
     /// # Errors
-    /// When there is no such sample type, the profile's own patterns do not compile, or inlined calls make its stacks
-    /// larger than is allowed.
+    /// When there is no such sample type, or inlined calls make its stacks larger than is allowed.
     pub fn new(profile: &'p Profile<'p>, sample_type: usize) -> Result<Self, ViewError> {
         let types = profile.header.sample_types.len();
         if sample_type >= types {
@@ -92,7 +90,10 @@ impl<'p> View<'p> {
                 types,
             });
         }
-        let prune = Prune::of(profile)?;
+        let (prune, unusable) = match Prune::of(profile) {
+            Ok(prune) => (prune, None),
+            Err(error) => (Prune::default(), Some(error)),
+        };
         let nodes = Nodes::new(profile, &prune);
         let frames = Frames::new(profile, sample_type, &prune, &nodes)?;
         let is_sum = frames.spans().iter().all(|span| span.value > 0);
@@ -101,7 +102,13 @@ impl<'p> View<'p> {
             frames,
             is_sum,
             total: total(profile, sample_type),
+            unusable,
         })
+    }
+
+    /// Why the profile's own pattern of frames to drop or keep is no regular expression, or too large a one.
+    pub fn unusable(&self) -> Option<&PruneError> {
+        self.unusable.as_ref()
     }
 
     /// What percentages are of: the sum of all values without their signs; of a comparison only the base's.

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use profile::parse::ParseError;
+use profile::view::speedscope::Speedscope;
 use profile::view::stacks::Stacks;
 use profile::view::top::TopOptions;
 use profile::view::{Order, View};
@@ -114,6 +115,12 @@ fn tower(samples: usize, depth: usize, lines: usize) -> Vec<u8> {
 /// Everything that is made of a profile's first sample type, or the limit that it runs into.
 fn views(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     let profile = Profile::decode(bytes, &Limits::DEFAULT)?;
+    // As of many sample types, of which each has stacks of its own.
+    let mut sheets = Speedscope::default();
+    for _ in 0..6 {
+        sheets.add("cpu", "ns", &Stacks::new(&View::new(&profile, 0)?))?;
+    }
+    assert!(!sheets.finish("bomb", 0).is_empty());
     let view = View::new(&profile, 0)?;
     let top = view.top(TopOptions::ALL);
     let peek = view.peek(Order::Flat, |_| true)?;

@@ -302,10 +302,15 @@ fn frames_that_the_profile_drops_are_cut_off_the_leaves() {
     assert_eq!(folded(&body), "alloc(int);malloc 1\nmain 2\n");
     let keeping = [body.clone(), number(8, 7)].concat();
     assert_eq!(folded(&keeping), "alloc(int);malloc 1\nmain 1\nmain;malloc 1\n");
+    // What is of no use is not used, and whoever asks is told.
     let unusable = [body, number(7, 8)].concat();
-    let error = View::new(&decode(&unusable), 0).unwrap_err();
+    let mut profile = decode(&unusable);
     assert_eq!(
-        error.to_string(),
-        "the profile's pattern of frames to drop is not usable"
+        folded(&unusable),
+        "alloc(int);malloc 1\nmain;alloc(int);malloc 1\nmain;malloc 1\n"
     );
+    let error = View::new(&profile, 0).unwrap().unusable().unwrap().to_string();
+    assert_eq!(error, "the profile's pattern of frames to drop is not usable");
+    assert_eq!(profile.remove_uninteresting().unwrap_err().to_string(), error);
+    assert_eq!(View::new(&profile, 0).unwrap().unusable(), None, "it is told once");
 }

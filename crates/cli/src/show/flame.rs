@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use profile::Profile;
 use profile::view::flame::Sandwich;
-use profile::view::speedscope::{Sheet, speedscope};
+use profile::view::speedscope::Speedscope;
 use profile::view::stacks::{Change, Stacks, Weight};
 use profile::view::svg::{Caption, Paint};
 use profile::view::{self, View, units};
@@ -13,13 +13,14 @@ use profile::view::{self, View, units};
 use super::{sample_type, type_and_unit};
 use crate::args::FlameArgs;
 use crate::files;
-use crate::select::{Filters, Selected};
+use crate::select::{self, Filters, Selected};
 
 /// Functions that are named where a part of a name means several.
 const FUNCTIONS_NAMED_MAX: usize = 5;
 
 /// `flame`.
 pub(crate) fn flame(args: &FlameArgs) -> Result<bool> {
+    files::stdin_once(args.base.iter().chain([&args.file]))?;
     let filters = Filters::new(&args.filters);
     let shown = files::with_profile(&args.file, |profile| {
         let profile = filters.apply(profile)?;
@@ -31,10 +32,6 @@ pub(crate) fn flame(args: &FlameArgs) -> Result<bool> {
                 alone(args, &profile)
             };
         };
-        ensure!(
-            base != &args.file || base != Path::new("-"),
-            "standard input can be read only once"
-        );
         files::with_profile(base, |base| {
             let base = filters.apply(base)?;
             filters.warn(&[&base, &profile]);
@@ -158,17 +155,19 @@ pub(crate) fn sheets(file: &Path, wanted: Option<&str>, profile: &Profile<'_>) -
         Some(_) => vec![chosen],
         None => (0..profile.header().sample_types.len()).collect(),
     };
-    let mut stacks = Vec::new();
+    let mut sheets = Speedscope::default();
     for index in &indexes {
         let (kind, unit) = type_and_unit(profile, *index);
-        stacks.push((kind, unit, Stacks::new(&View::new(profile, *index)?)));
+        // What there is to tell is told once.
+        let view = if *index == chosen {
+            select::view(profile, *index)?
+        } else {
+            View::new(profile, *index)?
+        };
+        sheets.add(&kind, &unit, &Stacks::new(&view))?;
     }
-    let sheets: Vec<_> = stacks
-        .iter()
-        .map(|(name, unit, stacks)| Sheet { name, unit, stacks })
-        .collect();
     let active = indexes.iter().position(|index| *index == chosen).unwrap_or(0);
-    Ok(speedscope(&name(file), &sheets, active)?)
+    Ok(sheets.finish(&name(file), active))
 }
 
 /// What a file is called in a title.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use profile::Profile;
 use profile::view::flame::{FlameTree, Presence, Sandwich};
-use profile::view::speedscope::{Sheet, speedscope};
+use profile::view::speedscope::Speedscope;
 use profile::view::stacks::{Change, Stacks, Weight};
 use profile::view::svg::{Caption, Paint};
 use profile::view::top::TopOptions;
@@ -227,11 +227,11 @@ proptest! {
     fn speedscope_gets_every_sample_and_each_name_once(bytes in profiles(0..9)) {
         let profile = decode(&bytes);
         let views = [0, 1].map(|index| Stacks::new(&View::new(&profile, index).unwrap()));
-        let sheets = [
-            Sheet { name: "samples", unit: "count", stacks: &views[0] },
-            Sheet { name: "cpu", unit: "nanoseconds", stacks: &views[1] },
-        ];
-        let file: serde_json::Value = serde_json::from_str(&speedscope("a \"file\"", &sheets, 1).unwrap()).unwrap();
+        let mut file = Speedscope::default();
+        file.add("samples", "count", &views[0]).unwrap();
+        file.add("cpu", "nanoseconds", &views[1]).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&file.finish("a \"file\"", 1)).unwrap();
+        prop_assert_eq!(file["profiles"][1]["name"].as_str(), Some("cpu"));
         let frames: Vec<_> = file["shared"]["frames"].as_array().unwrap().iter().map(|frame| frame["name"].as_str().unwrap()).collect();
         for (at, name) in frames.iter().enumerate() {
             prop_assert!(!frames[..at].contains(name));
@@ -257,8 +257,7 @@ proptest! {
         let stacks = stacks(&profile);
         let error = (profile.samples().any(|sample| sample.values[1] != 0)).then_some(ViewError::Negative);
         prop_assert_eq!(stacks.tree().err(), error.clone());
-        let sheet = Sheet { name: "cpu", unit: "ns", stacks: &stacks };
-        prop_assert_eq!(speedscope("file", &[sheet], 0).err(), error);
+        prop_assert_eq!(Speedscope::default().add("cpu", "ns", &stacks).err(), error);
     }
 }
 
