@@ -12,6 +12,7 @@ use crate::model::Profile;
 use crate::wire::{Cursor, Fault};
 
 mod columns;
+mod packed;
 mod resolve;
 
 use columns::Columns;

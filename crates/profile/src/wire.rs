@@ -72,8 +72,7 @@ impl<'a> Cursor<'a> {
     /// The next varint.
     ///
     /// A branch for each length up to four bytes, at every place that reads one: a field has the same length nearly
-    /// always, so processors foresee them. Putting numbers together without branches, from words of eight bytes with or
-    /// without tables, was measured on stacks, where lengths come without order: no faster there, slower elsewhere.
+    /// always, so processors foresee them.
     #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, Fault> {
         let seven = |byte: u8| u64::from(byte & 0x7f);

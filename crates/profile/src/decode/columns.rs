@@ -1,6 +1,7 @@
 //! One pass over the wire: every message into its column, in the model's own form but for what only the end of the
 //! profile tells: what ids mean, and whether strings are there.
 
+use super::packed::{packed_ids, packed_values};
 use super::refused;
 use crate::check::CheckError;
 use crate::limits::{Limits, at_most};
@@ -14,6 +15,7 @@ use crate::wire::{Cursor, Fault, Fields, whole};
 /// Nearly all producers count from one, and then an id less one is the index that it will be in the end: nothing is left
 /// to do but to see that none is too large. Ids are 64 bits wide and may be anything, so those that do not fit are kept
 /// apart, and their place among those is what the column holds.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ids {
     wide: Vec<u64>,
 }
@@ -28,7 +30,7 @@ pub(super) const NOTHING: u32 = u32::MAX;
 impl Ids {
     /// What stands for the id in a column.
     #[inline(always)]
-    fn narrow(&mut self, id: u64) -> u32 {
+    pub(super) fn narrow(&mut self, id: u64) -> u32 {
         let index = id.wrapping_sub(1);
         if index < u64::from(WIDE) {
             index as u32
@@ -114,7 +116,7 @@ impl Columns {
             locations: Vec::new(),
             lines: Vec::new(),
             functions: Vec::new(),
-            ids: Ids { wide: Vec::new() },
+            ids: Ids::default(),
             counted: Counted {
                 mappings: true,
                 locations: true,
@@ -396,24 +398,4 @@ fn label(found: &messages::Label) -> Option<Label> {
         key: string(found.key),
         value,
     })
-}
-
-/// On its own, for the compiler to keep everything about it in registers.
-#[inline(never)]
-fn packed_ids(packed: &[u8], stacks: &mut Vec<u32>, ids: &mut Ids) -> Result<(), Fault> {
-    stacks.reserve(packed.len());
-    let mut packed = Cursor::new(packed);
-    while !packed.is_empty() {
-        stacks.push(ids.narrow(packed.varint()?));
-    }
-    Ok(())
-}
-
-#[inline(never)]
-fn packed_values(packed: &[u8], values: &mut Vec<i64>) -> Result<(), Fault> {
-    let mut packed = Cursor::new(packed);
-    while !packed.is_empty() {
-        values.push(packed.varint()?.cast_signed());
-    }
-    Ok(())
 }
