@@ -1,20 +1,15 @@
 //! The messages of a profile: their tags, and what those say that hold numbers and nothing else, as they stand on the wire.
 //! The check and the decoder read them here, so that they read the same.
 
-use crate::wire::{Fault, Fields, Tags};
+use crate::wire::{Fault, Fields, Glance, Message, Tags};
 
-// The tags of each message: field numbers and wire types, numbers that repeat with both of theirs.
+// The tags of messages that hold more than numbers: field numbers and wire types, numbers that repeat with both of theirs.
 
 pub(crate) const PROFILE: Tags = Tags::new(&[
     0x0a, 0x12, 0x1a, 0x22, 0x2a, 0x32, 0x38, 0x40, 0x48, 0x50, 0x5a, 0x60, 0x68, 0x6a, 0x70, 0x78,
 ]);
-const VALUE_TYPE: Tags = Tags::new(&[0x08, 0x10]);
 pub(crate) const SAMPLE: Tags = Tags::new(&[0x08, 0x0a, 0x10, 0x12, 0x1a]);
-const LABEL: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20]);
-const MAPPING: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38, 0x40, 0x48, 0x50]);
 pub(crate) const LOCATION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x22, 0x28]);
-const LINE: Tags = Tags::new(&[0x08, 0x10, 0x18]);
-const FUNCTION: Tags = Tags::new(&[0x08, 0x10, 0x18, 0x20, 0x28]);
 
 // What is wrong with a profile, where the check and the decoder both say it.
 
@@ -22,6 +17,41 @@ pub(crate) const CONCATENATED: &str = "two profiles are concatenated";
 pub(crate) const MAPPING_RESERVED: &str = "a mapping has the reserved id 0";
 pub(crate) const LOCATION_RESERVED: &str = "a location has the reserved id 0";
 pub(crate) const FUNCTION_RESERVED: &str = "a function has the reserved id 0";
+
+/// The numbers of a message that has these tags and no others: `numbers` where there is none, the last where there are
+/// several.
+#[inline(always)]
+fn read<const N: usize>(message: &[u8], tags: [u8; N], mut numbers: [u64; N]) -> Result<[u64; N], Fault> {
+    let known = Tags::new(&tags);
+    let mut fields = Fields::new(message)?;
+    while !fields.is_at_end() {
+        for (tag, number) in tags.into_iter().zip(&mut numbers) {
+            if fields.is(tag) {
+                *number = fields.varint()?;
+            }
+        }
+        fields.skip_unknown(known)?;
+    }
+    Ok(numbers)
+}
+
+/// The same of a message among other bytes.
+#[inline(always)]
+fn read_within<const N: usize>(message: Message<'_>, tags: [u8; N]) -> Result<[u64; N], Fault> {
+    let mut numbers = [0; N];
+    let mut glance = Glance::new(message);
+    glance.numbers(tags, &mut numbers);
+    match glance.rest() {
+        [] => Ok(numbers),
+        rest => read_rest(rest, tags, numbers),
+    }
+}
+
+/// What is left of a message that is written in another way, or has a fault.
+#[inline(never)]
+fn read_rest<const N: usize>(message: &[u8], tags: [u8; N], numbers: [u64; N]) -> Result<[u64; N], Fault> {
+    read(message, tags, numbers)
+}
 
 /// Type and unit, as indexes of strings.
 #[derive(Clone, Copy, Default)]
@@ -31,20 +61,16 @@ pub(crate) struct ValueType {
 }
 
 impl ValueType {
-    #[inline]
+    const TAGS: [u8; 2] = [0x08, 0x10];
+
+    #[inline(always)]
     pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        let mut found = Self::default();
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                found.kind = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                found.unit = fields.varint()?;
-            }
-            fields.skip_unknown(VALUE_TYPE)?;
-        }
-        Ok(found)
+        read(message, Self::TAGS, [0; 2]).map(Self::of)
+    }
+
+    #[inline(always)]
+    fn of([kind, unit]: [u64; 2]) -> Self {
+        Self { kind, unit }
     }
 }
 
@@ -58,26 +84,26 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    #[inline]
+    const TAGS: [u8; 4] = [0x08, 0x10, 0x18, 0x20];
+
+    #[inline(always)]
     pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        let mut found = Self::default();
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                found.key = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                found.text = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                found.number = fields.varint()?;
-            }
-            if fields.is(0x20) {
-                found.unit = fields.varint()?;
-            }
-            fields.skip_unknown(LABEL)?;
+        read(message, Self::TAGS, [0; 4]).map(Self::of)
+    }
+
+    #[inline(always)]
+    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
+        read_within(message, Self::TAGS).map(Self::of)
+    }
+
+    #[inline(always)]
+    fn of([key, text, number, unit]: [u64; 4]) -> Self {
+        Self {
+            key,
+            text,
+            number,
+            unit,
         }
-        Ok(found)
     }
 }
 
@@ -105,44 +131,45 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    #[inline]
+    const TAGS: [u8; 10] = [0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38, 0x40, 0x48, 0x50];
+
+    #[inline(always)]
     pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        let mut found = Self::default();
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                found.id = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                found.start = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                found.limit = fields.varint()?;
-            }
-            if fields.is(0x20) {
-                found.offset = fields.varint()?;
-            }
-            if fields.is(0x28) {
-                found.file = fields.varint()?;
-            }
-            if fields.is(0x30) {
-                found.build_id = fields.varint()?;
-            }
-            if fields.is(0x38) {
-                found.has_functions = fields.varint()?;
-            }
-            if fields.is(0x40) {
-                found.has_filenames = fields.varint()?;
-            }
-            if fields.is(0x48) {
-                found.has_line_numbers = fields.varint()?;
-            }
-            if fields.is(0x50) {
-                found.has_inline_frames = fields.varint()?;
-            }
-            fields.skip_unknown(MAPPING)?;
+        read(message, Self::TAGS, [0; 10]).map(Self::of)
+    }
+
+    #[inline(always)]
+    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
+        read_within(message, Self::TAGS).map(Self::of)
+    }
+
+    #[inline(always)]
+    fn of(
+        [
+            id,
+            start,
+            limit,
+            offset,
+            file,
+            build_id,
+            has_functions,
+            has_filenames,
+            has_line_numbers,
+            has_inline_frames,
+        ]: [u64; 10],
+    ) -> Self {
+        Self {
+            id,
+            start,
+            limit,
+            offset,
+            file,
+            build_id,
+            has_functions,
+            has_filenames,
+            has_line_numbers,
+            has_inline_frames,
         }
-        Ok(found)
     }
 }
 
@@ -155,23 +182,21 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    #[inline]
+    const TAGS: [u8; 3] = [0x08, 0x10, 0x18];
+
+    #[inline(always)]
     pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        let mut found = Self::default();
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                found.function = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                found.line = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                found.column = fields.varint()?;
-            }
-            fields.skip_unknown(LINE)?;
-        }
-        Ok(found)
+        read(message, Self::TAGS, [0; 3]).map(Self::of)
+    }
+
+    #[inline(always)]
+    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
+        read_within(message, Self::TAGS).map(Self::of)
+    }
+
+    #[inline(always)]
+    fn of([function, line, column]: [u64; 3]) -> Self {
+        Self { function, line, column }
     }
 }
 
@@ -186,28 +211,73 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    #[inline]
+    const TAGS: [u8; 5] = [0x08, 0x10, 0x18, 0x20, 0x28];
+
+    #[inline(always)]
     pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        let mut found = Self::default();
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                found.id = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                found.name = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                found.system_name = fields.varint()?;
-            }
-            if fields.is(0x20) {
-                found.file = fields.varint()?;
-            }
-            if fields.is(0x28) {
-                found.start_line = fields.varint()?;
-            }
-            fields.skip_unknown(FUNCTION)?;
+        read(message, Self::TAGS, [0; 5]).map(Self::of)
+    }
+
+    #[inline(always)]
+    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
+        read_within(message, Self::TAGS).map(Self::of)
+    }
+
+    #[inline(always)]
+    fn of([id, name, system_name, file, start_line]: [u64; 5]) -> Self {
+        Self {
+            id,
+            name,
+            system_name,
+            file,
+            start_line,
         }
-        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use testkit::soak;
+
+    use super::*;
+
+    const TAGS: [u8; 4] = [0x08, 0x10, 0x18, 0x20];
+
+    /// Fields with these tags in any order, ones that are unknown, written at length, or mistaken; and bytes of no meaning.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        let tags = prop::sample::select(vec![0x08, 0x08, 0x10, 0x10, 0x18, 0x20, 0x28, 0x0a, 0x00, 0x3d]);
+        let number = prop_oneof![4 => 0_usize..2, 2 => 2_usize..9, 1 => 9_usize..12];
+        prop_oneof![
+            12 => (tags, number, any::<u64>()).prop_map(|(tag, continuing, bits)| {
+                let bytes = bits.to_le_bytes();
+                let more = (0..continuing).map(|at| bytes[at % 8] | 0x80);
+                [tag].into_iter().chain(more).chain([bytes[7] & 0x7f]).collect()
+            }),
+            1 => prop::collection::vec(any::<u8>(), 0..4),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(soak::cases(2048)))]
+
+        #[test]
+        fn what_comes_after_a_message_is_no_part_of_it(
+            mut fields in prop::collection::vec(field(), 0..6),
+            is_sorted in any::<bool>(),
+            after in prop::collection::vec(field(), 0..4),
+            cut in prop_oneof![4 => Just(0_usize), 1 => 1_usize..4],
+        ) {
+            if is_sorted {
+                fields.sort();
+            }
+            let mut message = fields.concat();
+            message.truncate(message.len().saturating_sub(cut));
+            let expected = read(&message, TAGS, [0; 4]);
+            prop_assert_eq!(read_within(message[..].into(), TAGS), expected);
+            let onward = [message.clone(), after.concat()].concat();
+            let within = Message::new(&onward, message.len() as u64).unwrap();
+            prop_assert_eq!(read_within(within, TAGS), expected);
+        }
     }
 }

@@ -4,6 +4,10 @@
 //! unknown fields are skipped. One difference is on purpose: google/pprof skips a field numbered 0, which the
 //! format forbids, and so takes a file of zeros for an empty profile; here it is an error.
 
+mod glance;
+
+pub(crate) use glance::{Glance, Message};
+
 /// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -106,6 +110,15 @@ impl<'a> Cursor<'a> {
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Fault> {
         let len = self.varint()?;
         self.take(len)
+    }
+
+    /// The message that comes next, after its length.
+    #[inline(always)]
+    pub(crate) fn message(&mut self) -> Result<Message<'a>, Fault> {
+        let len = self.varint()?;
+        let message = Message::new(self.rest, len).ok_or(Fault::Short)?;
+        self.rest = self.rest.get(message.len()..).unwrap_or_default();
+        Ok(message)
     }
 
     /// Steps over the value of a field that has none of these tags: one that the message does not know, or a mistake.

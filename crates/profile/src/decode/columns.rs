@@ -4,11 +4,11 @@
 use super::packed::{packed_ids, packed_values};
 use super::refused;
 use crate::check::CheckError;
-use crate::limits::{Limits, at_most};
+use crate::limits::{LimitExceeded, Limits, at_most};
 use crate::messages::{self, LOCATION, PROFILE, SAMPLE, ValueType};
 use crate::model::{Function, Label, LabelValue, Line, Location, Mapping, Samples, StringId};
 use crate::refusal::Refusal;
-use crate::wire::{Cursor, Fault, Fields, whole};
+use crate::wire::{Cursor, Fault, Fields, Glance, Message, whole};
 
 /// An id as a column holds it until ids are resolved.
 ///
@@ -57,6 +57,10 @@ impl Ids {
         }
     }
 }
+
+/// The most entries that a column has room for before there are any: those of a profile of four megabytes at one in 64
+/// bytes. Together that is 10 MiB, which nobody touches before there is something to put into them; what needs more grows.
+const ROOM_MAX: usize = 64 << 10;
 
 /// A whole profile as the wire has it. Places are 32 bits wide: the bytes of a profile are at most 4 GiB, and nothing in a
 /// column takes less than one of them.
@@ -109,13 +113,21 @@ impl Columns {
             limits.uncompressed_bytes_max.min(u64::from(u32::MAX)),
             "uncompressed bytes",
         )?;
+        // One entry in so many bytes is what many profiles have, so most columns of most never grow.
+        let room = |bytes_each: usize| (bytes.len() / bytes_each).min(ROOM_MAX);
         let mut columns = Self {
             sample_types: Vec::new(),
-            samples: Samples::default(),
+            samples: Samples {
+                values: Vec::with_capacity(room(16)),
+                stacks: Vec::with_capacity(room(4)),
+                stack_ends: Vec::with_capacity(room(128)),
+                labels: Vec::with_capacity(room(64)),
+                label_ends: Vec::with_capacity(room(128)),
+            },
             mappings: Vec::new(),
-            locations: Vec::new(),
-            lines: Vec::new(),
-            functions: Vec::new(),
+            locations: Vec::with_capacity(room(64)),
+            lines: Vec::with_capacity(room(64)),
+            functions: Vec::with_capacity(room(128)),
             ids: Ids::default(),
             counted: Counted {
                 mappings: true,
@@ -126,7 +138,7 @@ impl Columns {
             values_each: None,
             values_differ: false,
             has_many_labels: false,
-            strings: Vec::new(),
+            strings: Vec::with_capacity(room(64)),
             string_index_max: 0,
             singles: [0; 4],
             time_nanos: 0,
@@ -205,7 +217,7 @@ impl Columns {
             0x60 => self.period = profile.varint()?.cast_signed(),
             0x68 => self.comments.push(profile.varint()?),
             0x6a => {
-                let mut packed = Cursor::new(message(profile, limits)?);
+                let mut packed = Cursor::new(message(profile, limits)?.bytes());
                 while !packed.is_empty() {
                     self.comments.push(packed.varint().map_err(whole)?);
                 }
@@ -219,35 +231,15 @@ impl Columns {
     }
 
     #[inline(never)]
-    fn sample(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    fn sample(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
+        at_most(self.samples.len() as u64 + 1, limits.samples_max, "samples")?;
+        let (stacks_before, values_before, labels_before) = (
+            self.samples.stacks.len(),
+            self.samples.values.len(),
+            self.samples.labels.len(),
+        );
+        self.sample_fields(message, limits)?;
         let samples = &mut self.samples;
-        at_most(samples.len() as u64 + 1, limits.samples_max, "samples")?;
-        let (stacks_before, values_before, labels_before) =
-            (samples.stacks.len(), samples.values.len(), samples.labels.len());
-        let mut labels = 0_u64;
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x0a) {
-                packed_ids(fields.bytes()?, &mut samples.stacks, &mut self.ids)?;
-            }
-            while fields.is(0x08) {
-                samples.stacks.push(self.ids.narrow(fields.varint()?));
-            }
-            if fields.is(0x12) {
-                packed_values(fields.bytes()?, &mut samples.values)?;
-            }
-            while fields.is(0x10) {
-                samples.values.push(fields.varint()?.cast_signed());
-            }
-            while fields.is(0x1a) {
-                labels += 1;
-                at_most(labels, limits.labels_per_sample_max, "labels in one sample")?;
-                let found = messages::Label::read(fields.bytes()?)?;
-                self.string_index_max = self.string_index_max.max(found.string_index_max());
-                samples.labels.extend(label(&found));
-            }
-            fields.skip_unknown(SAMPLE)?;
-        }
         let (locations, values) = (
             samples.stacks.len() - stacks_before,
             samples.values.len() - values_before,
@@ -276,10 +268,69 @@ impl Columns {
         Ok(())
     }
 
+    #[inline(always)]
+    fn sample_fields(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
+        let mut labels = 0;
+        let mut glance = Glance::new(message);
+        // Go's runtime writes the values first, others the stack.
+        self.values(&mut glance)?;
+        if let Some(packed) = glance.message(0x0a) {
+            packed_ids(packed.bytes(), &mut self.samples.stacks, &mut self.ids).map_err(|fault| glance.fault(fault))?;
+        }
+        self.values(&mut glance)?;
+        while let Some(label) = glance.message(0x1a) {
+            count_label(&mut labels, limits)?;
+            self.label(label).map_err(|fault| glance.fault(fault))?;
+        }
+        let mut fields = Fields::new(glance.rest())?;
+        while !fields.is_at_end() {
+            if fields.is(0x0a) {
+                packed_ids(fields.bytes()?, &mut self.samples.stacks, &mut self.ids)?;
+            }
+            while fields.is(0x08) {
+                self.samples.stacks.push(self.ids.narrow(fields.varint()?));
+            }
+            if fields.is(0x12) {
+                packed_values(fields.bytes()?, &mut self.samples.values)?;
+            }
+            while fields.is(0x10) {
+                self.samples.values.push(fields.varint()?.cast_signed());
+            }
+            while fields.is(0x1a) {
+                count_label(&mut labels, limits)?;
+                self.label(fields.bytes()?.into())?;
+            }
+            fields.skip_unknown(SAMPLE)?;
+        }
+        Ok(())
+    }
+
+    /// The values of a sample, if they come next.
+    #[inline(always)]
+    fn values(&mut self, sample: &mut Glance<'_>) -> Result<(), Fault> {
+        if let Some(packed) = sample.message(0x12) {
+            packed_values(packed.bytes(), &mut self.samples.values).map_err(|fault| sample.fault(fault))?;
+        }
+        while let Some(value) = sample.number(0x10) {
+            self.samples.values.push(value.cast_signed());
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn label(&mut self, message: Message<'_>) -> Result<(), Fault> {
+        let found = messages::Label::read_within(message)?;
+        self.string_index_max = self.string_index_max.max(found.string_index_max());
+        if let Some(label) = label(&found) {
+            self.samples.labels.push(label);
+        }
+        Ok(())
+    }
+
     #[inline(never)]
-    fn mapping(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    fn mapping(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.mappings.len() as u64 + 1, limits.mappings_max, "mappings")?;
-        let found = messages::Mapping::read(message)?;
+        let found = messages::Mapping::read_within(message)?;
         let mapping = Mapping {
             id: found.id,
             start: found.start,
@@ -302,53 +353,72 @@ impl Columns {
     }
 
     #[inline(never)]
-    fn location(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    fn location(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.locations.len() as u64 + 1, limits.locations_max, "locations")?;
         let lines_begin = self.lines.len();
-        let (mut location, mut mapping) = (Location::default(), 0);
-        let mut fields = Fields::new(message)?;
+        let mut numbers = [0; 3];
+        let mut glance = Glance::new(message);
+        glance.numbers([0x08, 0x10, 0x18], &mut numbers);
+        let [mut id, mut mapping, mut address] = numbers;
+        while let Some(line) = glance.message(0x22) {
+            self.line(line).map_err(|fault| glance.fault(fault))?;
+        }
+        // Go's runtime writes the mapping last.
+        mapping = glance.number(0x10).unwrap_or(mapping);
+        let mut is_folded = 0;
+        let mut fields = Fields::new(glance.rest())?;
         while !fields.is_at_end() {
             if fields.is(0x08) {
-                location.id = fields.varint()?;
+                id = fields.varint()?;
             }
             if fields.is(0x10) {
                 mapping = fields.varint()?;
             }
             if fields.is(0x18) {
-                location.address = fields.varint()?;
+                address = fields.varint()?;
             }
             while fields.is(0x22) {
-                let found = messages::Line::read(fields.bytes()?)?;
-                self.lines.push(Line {
-                    function: self.ids.narrow(found.function),
-                    line: found.line.cast_signed(),
-                    column: found.column.cast_signed(),
-                });
+                self.line(fields.bytes()?.into())?;
             }
             if fields.is(0x28) {
-                location.is_folded = fields.varint()? != 0;
+                is_folded = fields.varint()?;
             }
             fields.skip_unknown(LOCATION)?;
         }
         let lines = self.lines.len() - lines_begin;
         at_most(lines as u64, limits.lines_per_location_max, "lines at one location")?;
-        if location.id == 0 {
+        if id == 0 {
             self.reserved.get_or_insert(messages::LOCATION_RESERVED);
             self.lines.truncate(lines_begin);
             return Ok(());
         }
-        location.lines_begin = lines_begin as u32;
-        location.lines_end = self.lines.len() as u32;
-        location.mapping = (mapping != 0).then(|| self.ids.narrow(mapping));
-        self.locations.push(location);
-        self.counted.locations &= location.id == self.locations.len() as u64;
+        self.locations.push(Location {
+            id,
+            mapping: (mapping != 0).then(|| self.ids.narrow(mapping)),
+            address,
+            lines_begin: lines_begin as u32,
+            lines_end: self.lines.len() as u32,
+            is_folded: is_folded != 0,
+        });
+        self.counted.locations &= id == self.locations.len() as u64;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn line(&mut self, message: Message<'_>) -> Result<(), Fault> {
+        let found = messages::Line::read_within(message)?;
+        self.lines.push(Line {
+            function: self.ids.narrow(found.function),
+            line: found.line.cast_signed(),
+            column: found.column.cast_signed(),
+        });
         Ok(())
     }
 
     #[inline(never)]
-    fn function(&mut self, message: &[u8], limits: &Limits) -> Result<(), Refusal> {
+    fn function(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.functions.len() as u64 + 1, limits.functions_max, "functions")?;
-        let found = messages::Function::read(message)?;
+        let found = messages::Function::read_within(message)?;
         let function = Function {
             id: found.id,
             name: self.string(found.name),
@@ -375,10 +445,17 @@ impl Columns {
 
 /// The bytes of a message, which have a limit.
 #[inline(always)]
-fn message<'a>(profile: &mut Cursor<'a>, limits: &Limits) -> Result<&'a [u8], Refusal> {
-    let message = profile.bytes()?;
+fn message<'a>(profile: &mut Cursor<'a>, limits: &Limits) -> Result<Message<'a>, Refusal> {
+    let message = profile.message()?;
     at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
     Ok(message)
+}
+
+/// Counts one more label of a sample.
+#[inline(always)]
+fn count_label(labels: &mut u64, limits: &Limits) -> Result<(), LimitExceeded> {
+    *labels += 1;
+    at_most(*labels, limits.labels_per_sample_max, "labels in one sample")
 }
 
 /// A label, as google/pprof reads it: `None` for one that says nothing, which it drops.
