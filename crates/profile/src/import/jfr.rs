@@ -34,6 +34,7 @@ mod samples;
 
 use super::{Fault, Format, ImportError};
 use chunk::{Chunk, Refusal, within_chunk};
+use constants::Work;
 use samples::{Kinds, Samples};
 
 /// How every chunk begins.
@@ -77,9 +78,10 @@ pub(super) fn import(bytes: &[u8], limits: &Limits) -> Result<Profile<'static>, 
     };
     let mut builder = begin().map_err(|fault| Format::Jfr.refuse(0, fault))?;
     let mut fields_left = (bytes.len() as u64).saturating_mul(layout::FIELDS_PER_BYTE);
+    let work = Work::of(bytes.len() as u64);
     let mut samples = Samples::new(&kinds, limits);
     chunks(bytes, limits, |chunk| {
-        samples.add(chunk, &mut builder, &mut fields_left)
+        samples.add(chunk, &work, &mut builder, &mut fields_left)
     })?;
     samples
         .set_period(&mut builder)

@@ -129,8 +129,9 @@ impl<'n> Stacks<'n> {
         }
     }
 
-    /// The stack of a node. Nodes that call each other in a circle have one without end, which is deeper than allowed.
-    fn of(&mut self, node: u32) -> Result<&mut [u32], Fault> {
+    /// The stack of a node, for so many samples. Nodes that call each other in a circle have one without end, which is deeper
+    /// than allowed.
+    fn of(&mut self, node: u32, samples: u64) -> Result<&mut [u32], Fault> {
         self.stack.clear();
         let mut next = Some(node);
         while let Some(node) = next.and_then(|index| self.nodes.get(index as usize)) {
@@ -143,7 +144,9 @@ impl<'n> Stacks<'n> {
             }
             next = node.parent;
         }
-        self.frames += self.stack.len() as u64;
+        self.frames = self
+            .frames
+            .saturating_add((self.stack.len() as u64).saturating_mul(samples));
         at_most(self.frames, self.frames_max, "frames in all stacks")?;
         Ok(&mut self.stack)
     }

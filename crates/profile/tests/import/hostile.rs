@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 use testkit::soak;
 
 use crate::recording::{
-    BOOLEAN, Bytes, CLASSES, Class, FRAME, Form, INT, LONG, METHOD, SAMPLE, SYMBOL, TRACE, checkpoint, chunk,
+    BOOLEAN, Bytes, CLASS, CLASSES, Class, FRAME, Form, INT, LONG, METHOD, SAMPLE, SYMBOL, TRACE, checkpoint, chunk,
     constants, event, metadata, recording,
 };
 use crate::{AUSTIN, CPU, HEAP, import};
@@ -116,6 +116,46 @@ fn few_bytes_that_name_a_deep_stack_again_and_again_are_refused() {
     assert!(said(import(Format::V8Heap, bytes.as_bytes())).contains("more than"));
     let too_deep = "{\"head\":".to_owned() + &"{\"children\":[".repeat(200_000);
     assert!(said(import(Format::V8Heap, too_deep.as_bytes())).ends_with("more than 131136 levels of JSON"));
+}
+
+#[test]
+fn few_bytes_that_make_one_sample_again_and_again_are_refused() {
+    // The lines of one deep node, all the same.
+    let (depth, ticks) = (20_000, 10_000);
+    let node = |id: u32| {
+        let next = id + 1;
+        format!(r#"{{"id":{id},"callFrame":{{"functionName":"f"}},"children":[{next}]}}"#)
+    };
+    let nodes: Vec<_> = (1..depth).map(node).collect();
+    let ticks = vec![r#"{"line":1,"ticks":1}"#; ticks].join(",");
+    let leaf = format!(r#"{{"id":{depth},"callFrame":{{"functionName":"f"}},"hitCount":1,"positionTicks":[{ticks}]}}"#);
+    let bytes = format!(r#"{{"nodes":[{},{leaf}],"endTime":9}}"#, nodes.join(","));
+    assert!(bytes.len() < 2 << 20);
+    let refused = said(import(Format::V8Cpu, bytes.as_bytes()));
+    assert!(refused.ends_with("frames in all stacks"), "{refused}");
+
+    // A deep stack of threads that are not there.
+    let of = |index: i64| Bytes::default().number(index);
+    let frames = (0..20_000).fold(of(9).byte(0).number(20_000), |trace, _| trace.numbers(&[1, 3]));
+    let events = (0..10_000).map(|thread| event(SAMPLE, &of(0).numbers(&[thread, 9])));
+    let events: Vec<_> = events.chain([checkpoint(&[(TRACE, vec![frames])])]).collect();
+    let refused = said(import(Format::Jfr, &chunk(&metadata(CLASSES), &events)));
+    assert!(refused.ends_with("bytes of constants and frames"), "{refused}");
+
+    // Many methods of one class, which takes a while to read.
+    let class = replaced((
+        CLASS,
+        "java.lang.Class",
+        &[("name", SYMBOL, Form::Constant), ("junk", BOOLEAN, Form::List)],
+    ));
+    let junk = (0..40_000).fold(of(5).number(1).number(40_000), |class, _| class.byte(0));
+    let methods = (0..10_000).map(|method| of(method).numbers(&[5, 1, 1])).collect();
+    let frames = (0..10_000).fold(of(9).byte(0).number(10_000), |trace, method| {
+        trace.numbers(&[method, 3])
+    });
+    let pools = [(CLASS, vec![junk]), (METHOD, methods), (TRACE, vec![frames])];
+    let refused = said(with_classes(&class, &pools));
+    assert!(refused.ends_with("bytes of constants and frames"), "{refused}");
 }
 
 /// A recording whose classes are others.

@@ -4,6 +4,7 @@
 //! that to a string, and never back, so that no constant can lead its reader in a circle.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use hashbrown::HashMap;
 
@@ -12,7 +13,7 @@ use super::chunk::Chunk;
 use super::cursor::Text;
 use super::layout::{Layout, Value};
 use crate::import::Fault;
-use crate::limits::{Limits, at_most};
+use crate::limits::{LimitExceeded, Limits, at_most};
 
 /// What is read of a chunk's constants, by the name of its class, with the fields that are wanted.
 const POOLS: [(&[u8], &[&str]); POOLS_LEN] = [
@@ -46,6 +47,7 @@ struct Pool {
 /// The constants of a chunk.
 pub(super) struct Constants<'a> {
     chunk: &'a Chunk<'a>,
+    work: &'a Work,
     pools: [Pool; POOLS_LEN],
 }
 
@@ -68,9 +70,15 @@ pub(super) struct TraceFrame {
 
 impl<'a> Constants<'a> {
     /// Finds them all.
-    pub(super) fn find(chunk: &'a Chunk<'a>, fields_left: &mut u64, limits: &Limits) -> Result<Self, Fault> {
+    pub(super) fn find(
+        chunk: &'a Chunk<'a>,
+        work: &'a Work,
+        fields_left: &mut u64,
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
         let mut constants = Self {
             chunk,
+            work,
             pools: std::array::from_fn(|_| Pool::default()),
         };
         // How constants of each class are passed over.
@@ -222,8 +230,45 @@ impl<'a> Constants<'a> {
         let Some((layout, place)) = place else {
             return Ok(false);
         };
-        layout.read(&mut self.chunk.cursor(place), found)?;
+        let mut cursor = self.chunk.cursor(place);
+        layout.read(&mut cursor, found)?;
+        self.work.take((cursor.at() - place) as u64)?;
         Ok(true)
+    }
+}
+
+/// What is still to be read of the constants of a recording, in bytes, and to be made of its stacks, in frames.
+///
+/// Constants are read when something refers to them, and few bytes may refer to a long one, or to a deep stack, very often.
+pub(super) struct Work {
+    left: Cell<u64>,
+    limit: u64,
+}
+
+/// Bytes of work for each of a recording. 16: for a method of twenty bytes its class and three symbols are read, some 150.
+const WORK_PER_BYTE: u64 = 16;
+
+/// Work that is done for any recording: as much as takes a tenth of a second.
+const WORK_MIN: u64 = 64 << 20;
+
+impl Work {
+    /// For a recording of so many bytes.
+    pub(super) fn of(bytes: u64) -> Self {
+        let limit = WORK_MIN.saturating_add(bytes.saturating_mul(WORK_PER_BYTE));
+        Self {
+            left: Cell::new(limit),
+            limit,
+        }
+    }
+
+    /// Takes some.
+    pub(super) fn take(&self, work: u64) -> Result<(), LimitExceeded> {
+        let left = self.left.get().checked_sub(work).ok_or(LimitExceeded {
+            name: "bytes of constants and frames",
+            limit: self.limit,
+        })?;
+        self.left.set(left);
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 
 use super::chunk::Chunk;
-use super::constants::{Constants, TraceFrame};
+use super::constants::{Constants, TraceFrame, Work};
 use super::layout::{Layout, Value};
 use crate::build::Builder;
 use crate::import::{Fault, Frame, NO_STACK, location};
@@ -244,8 +244,14 @@ impl<'k> Samples<'k> {
     }
 
     /// Adds the events of a chunk.
-    pub(super) fn add(&mut self, chunk: &Chunk<'_>, builder: &mut Builder, fields_left: &mut u64) -> Result<(), Fault> {
-        let constants = Constants::find(chunk, fields_left, &self.limits)?;
+    pub(super) fn add(
+        &mut self,
+        chunk: &Chunk<'_>,
+        work: &Work,
+        builder: &mut Builder,
+        fields_left: &mut u64,
+    ) -> Result<(), Fault> {
+        let constants = Constants::find(chunk, work, fields_left, &self.limits)?;
         let sums = self.sum_up(chunk, &constants, fields_left)?;
         let mut names = Names {
             constants: &constants,
@@ -289,6 +295,8 @@ impl<'k> Samples<'k> {
                 }
             }
             let stack = names.stack(key.stack, builder)?;
+            // Threads that are not there leave samples the same: they are one in the end, and the profile bounds nothing.
+            work.take(stack.len() as u64)?;
             builder.add_sample(Sample {
                 stack,
                 values: &values,

@@ -218,7 +218,8 @@ impl Read {
             if cost.samples == 0 || frame.kind == Kind::Root {
                 continue;
             }
-            let stack = stacks.of(index)?;
+            // Each line is a sample, though lines may be the same and all samples one in the end.
+            let stack = stacks.of(index, lines.len().max(1) as u64)?;
             for (line, cost) in by_line(*cost, lines) {
                 if let (Some(line), Some(leaf)) = (line, stack.first_mut()) {
                     *leaf = location(frame.function, line, builder)?;

@@ -37,7 +37,7 @@ pub(super) fn import(tokens: &mut Tokens<'_>, limits: &Limits) -> Result<Profile
     for ((index, node), bytes) in (0..).zip(&read.nodes).zip(&read.bytes) {
         let is_root = node.frame.is_some_and(|frame| frame.kind == Kind::Root);
         if *bytes != 0 && !is_root {
-            let stack = stacks.of(index)?;
+            let stack = stacks.of(index, 1)?;
             let values = [*bytes];
             builder.add_sample(Sample {
                 stack,
