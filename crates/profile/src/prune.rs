@@ -1,8 +1,6 @@
 //! Frames that are cut off the leaves of stacks: what a profile itself calls uninteresting (its allocator's and its
 //! profiler's), and what people call so.
 
-use hashbrown::HashMap;
-
 use crate::model::{Line, Location, Profile, StringId};
 use crate::pattern::{Pattern, PatternError};
 
@@ -105,7 +103,8 @@ impl Prune {
 /// Which functions a pattern means, by their simplified names; each name is looked at once.
 struct Names<'p, M> {
     profile: &'p Profile<'p>,
-    known: HashMap<&'p [u8], bool>,
+    /// By the name's place among the strings: a name may be long, and stand in very many lines.
+    known: Vec<Option<bool>>,
     matches: M,
 }
 
@@ -113,7 +112,7 @@ impl<'p, M: FnMut(&[u8]) -> bool> Names<'p, M> {
     fn new(profile: &'p Profile<'_>, matches: M) -> Self {
         Self {
             profile,
-            known: HashMap::new(),
+            known: vec![None; profile.strings.len()],
             matches,
         }
     }
@@ -122,9 +121,10 @@ impl<'p, M: FnMut(&[u8]) -> bool> Names<'p, M> {
     fn matches(&mut self, line: &Line) -> bool {
         let function = self.profile.functions.get(line.function as usize);
         let name = function.map_or(StringId::EMPTY, |function| function.name);
-        let name = self.profile.strings.get(name);
+        let text = self.profile.strings.get(name);
         let matches = &mut self.matches;
-        !name.is_empty() && *self.known.entry(name).or_insert_with(|| matches(simplified(name)))
+        let known = self.known.get_mut(name.0 as usize);
+        !text.is_empty() && known.is_some_and(|known| *known.get_or_insert_with(|| matches(simplified(text))))
     }
 }
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
+use profile::build::Builder;
+use profile::model::{Function, Line, Mapping, Sample};
 use profile::parse::ParseError;
 use profile::view::speedscope::Speedscope;
 use profile::view::stacks::Stacks;
@@ -112,6 +114,38 @@ fn tower(samples: usize, depth: usize, lines: usize) -> Vec<u8> {
     .concat()
 }
 
+/// A profile of very many functions without a name, in a binary whose path is as long as it may be.
+fn nameless(functions: u32) -> Vec<u8> {
+    let mut builder = Builder::new(&[("cpu", "nanoseconds")], &Limits::DEFAULT).unwrap();
+    let file = builder.string(&vec![b'x'; 65_536]).unwrap();
+    let mapping = builder
+        .mapping(Mapping {
+            file,
+            ..Mapping::default()
+        })
+        .unwrap();
+    for start_line in 1..=functions {
+        let function = builder
+            .function(Function {
+                start_line: start_line.into(),
+                ..Function::default()
+            })
+            .unwrap();
+        let line = Line {
+            function,
+            ..Line::default()
+        };
+        let location = builder.location(0, Some(mapping), &[line]).unwrap();
+        let sample = Sample {
+            stack: &[location],
+            values: &[1],
+            labels: &[],
+        };
+        builder.push_sample(sample).unwrap();
+    }
+    builder.finish().encode()
+}
+
 /// Everything that is made of a profile's first sample type, or the limit that it runs into.
 fn views(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     let profile = Profile::decode(bytes, &Limits::DEFAULT)?;
@@ -166,6 +200,8 @@ fn failure_15_a_bomb_of_frames_takes_little_memory_when_it_is_shown() {
         ("locations-in-all-samples", tower(1024, 65_536, 1)),
         // As much as is allowed for so many bytes.
         ("shown", tower(16, 65_536, 9)),
+        // 700 KB unpacked, which would be 2 GB of names.
+        ("bytes-of-the-report", nameless(32_768)),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, gzip(&bomb)).unwrap();

@@ -1,9 +1,10 @@
 //! Functions as views tell them apart, and which of them each location is in.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::hash::BuildHasher as _;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::frames::{Frame, WIDTH};
 use crate::model::{Line, Location, Profile, StringId};
@@ -15,18 +16,36 @@ pub(super) enum Node<'p> {
     Named(&'p [u8]),
     /// Code without a name goes by its binary.
     Unnamed {
-        binary: &'p [u8],
+        binary: Binary<'p>,
         start_line: i64,
     },
 }
+
+/// The file of a mapping. Very many functions without a name may be in one, and its path may be long: it is told from others
+/// by a number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Binary<'p> {
+    id: u32,
+    path: &'p [u8],
+    /// The last part of the path.
+    base: &'p [u8],
+}
+
+impl PartialEq for Binary<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Binary<'_> {}
 
 impl<'p> Node<'p> {
     /// What it is called, in the bytes of the profile.
     pub(super) fn name(&self) -> Cow<'p, [u8]> {
         match *self {
             Self::Named(name) => Cow::Borrowed(name),
-            Self::Unnamed { binary: b"", .. } => Cow::Borrowed(b"<unknown>"),
-            Self::Unnamed { binary, .. } => Cow::Owned([b"[", base_name(binary), b"]"].concat()),
+            Self::Unnamed { binary, .. } if binary.path.is_empty() => Cow::Borrowed(b"<unknown>"),
+            Self::Unnamed { binary, .. } => Cow::Owned([b"[", binary.base, b"]"].concat()),
         }
     }
 
@@ -38,12 +57,56 @@ impl<'p> Node<'p> {
         }
     }
 
-    /// A text that no two nodes share, for a stable order of what else is equal; pprof orders by its text of all that it
-    /// knows, of which this is what differs.
-    pub(super) fn distinct(&self) -> Vec<u8> {
+    /// The number of the binary that it is called by.
+    pub(super) fn binary(&self) -> Option<u32> {
+        match self {
+            Self::Named(_) => None,
+            Self::Unnamed { binary, .. } => Some(binary.id),
+        }
+    }
+
+    /// Bytes of the name.
+    pub(super) fn name_bytes(&self) -> u64 {
+        match self {
+            Self::Named(name) => name.len() as u64,
+            // Its brackets, or more letters than "<unknown>" has.
+            Self::Unnamed { binary, .. } => binary.base.len() as u64 + 9,
+        }
+    }
+
+    /// In which order names come.
+    pub(super) fn cmp_name(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Named(name), Self::Named(other)) => name.cmp(other),
+            (Self::Unnamed { binary, .. }, Self::Unnamed { binary: other, .. }) if binary == other => Ordering::Equal,
+            _ => self.name().cmp(&other.name()),
+        }
+    }
+
+    /// A stable order of what else is equal; pprof has that of its text of all that it knows, of which this is what differs.
+    pub(super) fn cmp_rest(&self, other: &Self) -> Ordering {
+        if let (
+            Self::Unnamed { binary, start_line },
+            Self::Unnamed {
+                binary: other_binary,
+                start_line: other_line,
+            },
+        ) = (self, other)
+            && binary == other_binary
+        {
+            // Lines are told by their digits.
+            return format!("{start_line} ").cmp(&format!("{other_line} "));
+        }
+        self.distinct().cmp(&other.distinct())
+    }
+
+    /// A text that no two nodes share.
+    fn distinct(&self) -> Vec<u8> {
         match self {
             Self::Named(name) => name.to_vec(),
-            Self::Unnamed { binary, start_line } => [format!("{start_line} 0 0 ").as_bytes(), binary, b"}"].concat(),
+            Self::Unnamed { binary, start_line } => {
+                [format!("{start_line} 0 0 ").as_bytes(), binary.path, b"}"].concat()
+            }
         }
     }
 }
@@ -70,6 +133,8 @@ pub(super) struct Nodes<'p> {
     widest: u32,
     /// Whether each node is inlined at any location.
     inlined: Vec<bool>,
+    /// What nodes without a name are called, by the number of their binary.
+    unnamed: Vec<String>,
 }
 
 impl<'p> Nodes<'p> {
@@ -80,6 +145,9 @@ impl<'p> Nodes<'p> {
             by_key: HashTable::with_capacity(profile.functions.len()),
             hasher: DefaultHashBuilder::default(),
             by_name: vec![UNKNOWN; profile.strings.len()],
+            binaries: HashMap::new(),
+            paths: HashMap::new(),
+            unnamed: Vec::new(),
         };
         let mut frames = Vec::with_capacity(profile.lines.len() + profile.locations.len());
         let mut places = Vec::with_capacity(profile.locations.len());
@@ -117,7 +185,17 @@ impl<'p> Nodes<'p> {
             widest: places.iter().map(|place| place.count).max().unwrap_or(0),
             places,
             inlined,
+            unnamed: finder.unnamed,
         }
+    }
+
+    /// What a node is called; bytes that are no UTF-8 are replaced.
+    pub(super) fn text(&self, index: u32) -> Cow<'_, str> {
+        let Some(node) = self.nodes.get(index as usize) else {
+            return Cow::default();
+        };
+        let binary = node.binary().and_then(|binary| self.unnamed.get(binary as usize));
+        binary.map_or_else(|| node.text(), |text| Cow::Borrowed(text))
     }
 
     /// Where the frames of a location are.
@@ -151,6 +229,10 @@ struct Finder<'p> {
     hasher: DefaultHashBuilder,
     /// The node of each string that is known to be a name: most profiles have each text once, and need no hashing.
     by_name: Vec<u32>,
+    /// Binaries by the string of their path, and by the path itself, which may be there as several strings.
+    binaries: HashMap<StringId, Binary<'p>>,
+    paths: HashMap<&'p [u8], u32>,
+    unnamed: Vec<String>,
 }
 
 /// No node has this index.
@@ -180,9 +262,22 @@ impl<'p> Finder<'p> {
     fn unnamed(&mut self, location: &Location, start_line: i64) -> u32 {
         let profile = self.profile;
         let mapping = location.mapping.and_then(|index| profile.mappings.get(index as usize));
-        let binary = profile
-            .strings
-            .get(mapping.map_or(StringId::EMPTY, |mapping| mapping.file));
+        let file = mapping.map_or(StringId::EMPTY, |mapping| mapping.file);
+        let (paths, unnamed) = (&mut self.paths, &mut self.unnamed);
+        let binary = *self.binaries.entry(file).or_insert_with(|| {
+            let path = profile.strings.get(file);
+            // Not more than there are strings.
+            let new = paths.len() as u32;
+            let binary = Binary {
+                id: *paths.entry(path).or_insert(new),
+                path,
+                base: base_name(path),
+            };
+            if binary.id == new {
+                unnamed.push(Node::Unnamed { binary, start_line }.text().into_owned());
+            }
+            binary
+        });
         self.node(Node::Unnamed { binary, start_line })
     }
 
@@ -192,7 +287,7 @@ impl<'p> Finder<'p> {
         } = self;
         let hash = |node: &Node<'_>| match node {
             Node::Named(name) => hasher.hash_one(name),
-            Node::Unnamed { binary, start_line } => hasher.hash_one((binary, start_line)),
+            Node::Unnamed { binary, start_line } => hasher.hash_one((binary.id, start_line)),
         };
         let key = hash(&node);
         if let Some(known) = by_key.find(key, |index| nodes.get(*index as usize) == Some(&node)) {

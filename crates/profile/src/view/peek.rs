@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use hashbrown::HashMap;
+
 use super::edges::Edge;
+use super::nodes::Node;
 use super::printable::printable;
 use super::top::{common_unit, showing, smallest, write_numbers};
 use super::{Order, View, ViewError, units};
@@ -60,8 +63,14 @@ impl View<'_> {
         let mut costs = self.costs();
         let flat_total = costs.iter().fold(0_i64, |sum, cost| sum.wrapping_add(cost.flat));
         let smallest = smallest(costs.iter().map(|cost| (cost.flat, cost.cum)));
-        let name = |node: u32| self.nodes.nodes.get(node as usize).map(|node| node.name());
-        costs.retain(|cost| name(cost.node).is_some_and(|name| wanted(&name)));
+        let node = |index: u32| self.nodes.nodes.get(index as usize);
+        // Very many nodes may be called by the same binary.
+        let mut of_binary: HashMap<u32, bool> = HashMap::new();
+        let mut is_wanted = |node: &Node<'_>| match node.binary() {
+            None => wanted(&node.name()),
+            Some(binary) => *of_binary.entry(binary).or_insert_with(|| wanted(&node.name())),
+        };
+        costs.retain(|cost| node(cost.node).is_some_and(&mut is_wanted));
         self.sort(&mut costs, order);
         let mut entry_of = vec![NOT; self.nodes.nodes.len()];
         for (index, cost) in costs.iter().enumerate() {
@@ -71,7 +80,7 @@ impl View<'_> {
         }
         let entry_of = |node: u32| entry_of.get(node as usize).copied().unwrap_or(NOT);
         let edges = self.edges(|_| true, |from, to| entry_of(from) != NOT || entry_of(to) != NOT);
-        let length = |node: u32| name(node).map_or(0, |name| name.len() as u64) + LINE_BYTES;
+        let length = |index: u32| node(index).map_or(0, Node::name_bytes) + LINE_BYTES;
         let callers = edges
             .iter()
             .filter(|edge| entry_of(edge.to) != NOT)

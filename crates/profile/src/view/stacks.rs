@@ -6,6 +6,7 @@ use std::fmt::{Debug, Display, Formatter};
 use hashbrown::{HashMap, HashSet};
 
 use super::frames::{self, FRAMES_MAX, Frame};
+use super::nodes::Node;
 use super::printable::printable;
 use super::{View, ViewError};
 use crate::limits::at_most;
@@ -186,20 +187,33 @@ impl<'p, W: Weight> Stacks<'p, W> {
 
     /// Adds the names of a view's nodes; gives which name each node has, or `None` when they are the same in number.
     fn add_names(&mut self, view: &View<'p>) -> Option<Vec<u32>> {
-        let names: Vec<Cow<'p, str>> = view.nodes.nodes.iter().map(super::nodes::Node::text).collect();
+        let nodes = &view.nodes.nodes;
         // What is called so in the profile itself is there once.
-        if self.names.is_empty() && names.iter().all(|name| matches!(name, Cow::Borrowed(_))) {
-            self.names = names;
-            return None;
+        if self.names.is_empty() && nodes.iter().all(|node| node.binary().is_none()) {
+            let names: Vec<Cow<'p, str>> = nodes.iter().map(Node::text).collect();
+            if names.iter().all(|name| matches!(name, Cow::Borrowed(_))) {
+                self.names = names;
+                return None;
+            }
         }
         let mut known: HashMap<Cow<'p, str>, u32> = self.names.iter().cloned().zip(0..).collect();
-        let mut name_of = Vec::with_capacity(names.len());
-        for name in names {
+        // Very many nodes may be called by the same binary, and its name be long.
+        let mut of_binary: HashMap<u32, u32> = HashMap::new();
+        let mut name_of = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            if let Some(index) = node.binary().and_then(|binary| of_binary.get(&binary)) {
+                name_of.push(*index);
+                continue;
+            }
+            let name = node.text();
             // No more names than nodes, which are below 2^32.
             let next = self.names.len() as u32;
             let index = *known.entry(name.clone()).or_insert(next);
             if index == next {
                 self.names.push(name);
+            }
+            if let Some(binary) = node.binary() {
+                of_binary.insert(binary, index);
             }
             name_of.push(index);
         }

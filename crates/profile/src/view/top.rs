@@ -169,17 +169,13 @@ impl View<'_> {
                 self.nodes.nodes.get(b.node as usize)?,
             ))
         };
-        let by_name = || nodes().map_or(Ordering::Equal, |(a, b)| a.name().cmp(&b.name()));
-        let by_rest = || nodes().map_or(Ordering::Equal, |(a, b)| a.distinct().cmp(&b.distinct()));
+        let by_name = || nodes().map_or(Ordering::Equal, |(a, b)| a.cmp_name(b));
+        let by_rest = || nodes().map_or(Ordering::Equal, |(a, b)| a.cmp_rest(b));
         first.then_with(by_name).then(second).then_with(by_rest)
     }
 
     pub(super) fn text(&self, node: u32) -> Cow<'_, str> {
-        self.nodes
-            .nodes
-            .get(node as usize)
-            .map(super::nodes::Node::text)
-            .unwrap_or_default()
+        self.nodes.text(node)
     }
 
     /// Whether the calls of these nodes by each other were inlined, for each of them, as far as the calls are worth
