@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use profile::Profile;
-use profile::model::{LabelValue, StringId};
+use profile::model::{LabelValue, Mapping, StringId};
 use profile::view::{printable, units};
 use serde_json::json;
 
@@ -92,14 +92,48 @@ fn keys<'p>(profile: &'p Profile<'_>) -> Vec<Key<'p>> {
     keys
 }
 
+/// Bytes of comments, and of mappings, that are shown. 1 MiB: natural profiles have a few lines of each. Profiles name strings
+/// by number, so that a few bytes may mean a long one again and again.
+const SHOWN_BYTES_MAX: usize = 1 << 20;
+
+/// The first texts, as many as are shown, and how many are left.
+fn shown<T>(texts: impl ExactSizeIterator<Item = T>, bytes: impl Fn(&T) -> usize) -> (Vec<T>, usize) {
+    let count = texts.len();
+    let mut left = SHOWN_BYTES_MAX;
+    let fits = |text: &T| {
+        let fitting = left.checked_sub(bytes(text) + 1);
+        left = fitting.unwrap_or(0);
+        fitting.is_some()
+    };
+    let shown: Vec<_> = texts.take_while(fits).collect();
+    let left_out = count - shown.len();
+    (shown, left_out)
+}
+
+/// Comments of a profile, as many as are shown, and how many are left.
+pub(crate) fn comments<'p>(profile: &'p Profile<'_>) -> (Vec<Cow<'p, str>>, usize) {
+    let comments = profile.header().comments.iter();
+    shown(comments.map(|comment| profile.strings().text(*comment)), |text| {
+        text.len()
+    })
+}
+
+/// File and build id of each mapping, as many as are shown, and how many are left.
+fn mappings<'p>(profile: &'p Profile<'_>) -> (Vec<[Cow<'p, str>; 2]>, usize) {
+    let strings = profile.strings();
+    let texts = |of: &Mapping| [strings.text(of.file), strings.text(of.build_id)];
+    shown(profile.mappings().iter().map(texts), |[file, id]| file.len() + id.len())
+}
+
 fn info_object(source: Source, profile: &Profile<'_>) -> serde_json::Value {
     let (header, strings) = (profile.header(), profile.strings());
     let totals = profile.totals();
     let sample_type = |(of, total): (&profile::model::ValueType, i64)| json!({"type": strings.text(of.kind), "unit": strings.text(of.unit), "total": total});
     let types: Vec<_> = header.sample_types.iter().zip(totals).map(sample_type).collect();
-    let comments: Vec<_> = header.comments.iter().map(|comment| strings.text(*comment)).collect();
-    let binary = |mapping: &profile::model::Mapping| json!({"file": strings.text(mapping.file), "buildId": strings.text(mapping.build_id)});
-    let binaries: Vec<_> = profile.mappings().iter().map(binary).collect();
+    let (comments, comments_left) = comments(profile);
+    let (mappings, mappings_left) = mappings(profile);
+    let binary = |[file, build_id]: &[Cow<'_, str>; 2]| json!({"file": file, "buildId": build_id});
+    let binaries: Vec<_> = mappings.iter().map(binary).collect();
     let period_type = header.period_type;
     let key = |key: &Key<'_>| json!({"key": key.key, "texts": key.texts, "numbers": key.numbers});
     let labels: Vec<_> = keys(profile).iter().map(key).collect();
@@ -113,6 +147,7 @@ fn info_object(source: Source, profile: &Profile<'_>) -> serde_json::Value {
         "functions": profile.functions().len(), "timeNanos": header.time_nanos, "time": time(header.time_nanos).map(|time| time.to_string()), "durationNanos": header.duration_nanos,
         "periodType": strings.text(period_type.kind), "periodUnit": strings.text(period_type.unit),
         "period": header.period, "comments": comments, "mappings": binaries,
+        "leftOut": {"comments": comments_left, "mappings": mappings_left},
     })
 }
 
@@ -174,16 +209,18 @@ fn info_text(source: Source, profile: &Profile<'_>) -> Result<String> {
     if !strings.get(header.doc_url).is_empty() {
         writeln!(out, "doc              {}", text(header.doc_url))?;
     }
-    for mapping in profile.mappings() {
-        writeln!(
-            out,
-            "mapping          {} {}",
-            text(mapping.file),
-            text(mapping.build_id)
-        )?;
+    let (mappings, mappings_left) = mappings(profile);
+    for [file, build_id] in &mappings {
+        writeln!(out, "mapping          {} {}", printable(file), printable(build_id))?;
     }
-    for comment in &header.comments {
-        writeln!(out, "comment          {}", text(*comment))?;
+    let (comments, comments_left) = comments(profile);
+    for comment in &comments {
+        writeln!(out, "comment          {}", printable(comment))?;
+    }
+    for (left, what) in [(mappings_left, "mappings"), (comments_left, "comments")] {
+        if left > 0 {
+            writeln!(out, "left out         {left} more {what}")?;
+        }
     }
     Ok(out)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use profile::build::Builder;
-use profile::model::Sample;
+use profile::model::{Mapping, Sample};
 use profile::{Limits, gzip};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -280,6 +280,32 @@ fn failure_15_a_bomb_takes_little_memory_whatever_is_done_with_it() {
         assert_eq!(refused.status.code(), Some(1), "{command}");
         let said = said(&refused.stderr) + &said(&refused.stdout);
         assert!(said.contains("zeros: this is not a profile"), "{command}: {said}");
+    }
+}
+
+/// Few bytes that name a long string again and again.
+#[test]
+fn failure_15_what_is_said_of_a_profile_has_an_end() {
+    let folder = TempDir::new().unwrap();
+    let mut builder = Builder::new(&[("samples", "count")], &Limits::DEFAULT).unwrap();
+    let long = "x".repeat(60_000);
+    let file = builder.string(long.as_bytes()).unwrap();
+    for _ in 0..4_000 {
+        builder.add_comment(long.as_bytes()).unwrap();
+        let mapping = Mapping {
+            file,
+            build_id: file,
+            ..Mapping::default()
+        };
+        builder.push_mapping(mapping).unwrap();
+    }
+    let path = folder.path().join("profile");
+    fs::write(&path, gzip(&builder.finish().encode())).unwrap();
+    for arguments in [&["info"][..], &["info", "-o", "json"], &["top"]] {
+        let output = run(&[arguments, &[text(&path)]].concat());
+        assert_eq!(told(&output), (Some(0), String::new()), "{arguments:?}");
+        assert!(output.stdout.len() < 4 << 20, "{arguments:?}");
+        assert!(said(&output.stdout).contains("398"), "the rest is counted");
     }
 }
 

@@ -1,5 +1,7 @@
 //! `top` and `peek`: pprof's reports, with its words before them.
 
+use std::borrow::Cow;
+
 use anyhow::{Result, ensure};
 use profile::Profile;
 use profile::view::peek::{Calls, PeekEntry};
@@ -7,10 +9,16 @@ use profile::view::top::{Inlined, TopOptions, TopRow};
 use profile::view::{Order, printable, units};
 use serde_json::json;
 
-use super::{sample_type, time, type_and_unit};
+use super::{comments, sample_type, time, type_and_unit};
 use crate::args::{Output, PeekArgs, TopArgs};
 use crate::files;
 use crate::select::Filters;
+
+/// Bytes of a report. 128 MiB, as of those of [`profile::view`]: names may be as long as 64 KiB.
+const REPORT_BYTES_MAX: u64 = 128 << 20;
+
+/// What stands before a name.
+const LINE_BYTES: u64 = 50;
 
 /// `top`.
 pub(crate) fn top(args: &TopArgs) -> Result<bool> {
@@ -27,6 +35,11 @@ pub(crate) fn top(args: &TopArgs) -> Result<bool> {
             rows_max: args.count,
             fraction_min: args.node_fraction,
         });
+        let bytes: u64 = top.rows.iter().map(|row| row.name.len() as u64 + LINE_BYTES).sum();
+        ensure!(
+            bytes <= REPORT_BYTES_MAX,
+            "the report would have more than {REPORT_BYTES_MAX} bytes: ask for fewer functions with -n"
+        );
         let shown = match args.output {
             Output::Json => {
                 let row = |row: &TopRow<'_>| {
@@ -116,11 +129,12 @@ fn legend(
             lines.push(format!("Build ID: {build_id}"));
         }
     }
-    let comments = header
-        .comments
-        .iter()
-        .map(|comment| strings.text(*comment).into_owned());
+    let (comments, comments_left) = comments(profile);
+    let comments = comments.into_iter().map(Cow::into_owned);
     lines.extend(comments.filter(|comment| !comment.starts_with('#')));
+    if comments_left > 0 {
+        lines.push(format!("{comments_left} more comments"));
+    }
     if !kind.is_empty() {
         lines.push(format!("Type: {kind}"));
     }
