@@ -4,29 +4,37 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{IsTerminal as _, Read, Write as _, stdin, stdout};
+use std::mem::take;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use profile::check::CheckError;
 use profile::import::{self, Format};
+use profile::merge::Merger;
 use profile::parse::{self, ParseError};
-use profile::{Limits, Profile};
+use profile::{Buffers, Limits, Profile};
 
 use crate::tell;
 
 // The one is C and takes a third less; what is packed is as small as what Go packs.
 #[cfg(feature = "libdeflate")]
-pub(crate) use profile::libdeflate::{gzip, unpack};
+pub(crate) use profile::libdeflate::{gzip, unpack, unpack_into};
 #[cfg(not(feature = "libdeflate"))]
-pub(crate) use profile::{gzip, import::unpack};
+pub(crate) use profile::{gzip, import::unpack, unpack_into};
 
 /// Files that one folder may hold. A hundred thousand are a year of one service's profiles, one every five minutes.
 const FOLDER_FILES_MAX: usize = 100_000;
 
 /// The bytes of a file, or of standard input for "-"; never more than a profile may have.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let limit = Limits::DEFAULT.uncompressed_bytes_max;
     let mut bytes = Vec::new();
+    read_into(path, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
+    let limit = Limits::DEFAULT.uncompressed_bytes_max;
+    bytes.clear();
     let source: &mut dyn Read = if is_stdin(path) {
         &mut stdin().lock()
     } else {
@@ -34,14 +42,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     };
     source
         .take(limit + 1)
-        .read_to_end(&mut bytes)
+        .read_to_end(bytes)
         .with_context(|| format!("cannot read {}", path.display()))?;
     ensure!(
         bytes.len() as u64 <= limit,
         "{} is larger than {limit} bytes",
         path.display()
     );
-    Ok(bytes)
+    Ok(())
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -116,6 +124,15 @@ pub(crate) struct Sources {
     paths: Vec<PathBuf>,
     /// What came from standard input and from pipes, by index: these can be read only once.
     kept: HashMap<usize, Vec<u8>>,
+    memory: Memory,
+}
+
+/// The memory of the file that was read last, for the next one.
+#[derive(Default)]
+struct Memory {
+    packed: Vec<u8>,
+    unpacked: Vec<u8>,
+    buffers: Buffers,
 }
 
 impl Sources {
@@ -125,6 +142,7 @@ impl Sources {
         Ok(Self {
             paths,
             kept: HashMap::new(),
+            memory: Memory::default(),
         })
     }
 
@@ -140,8 +158,7 @@ impl Sources {
     pub(crate) fn with_profile<T>(&mut self, index: usize, use_it: impl FnOnce(Profile<'_>) -> Result<T>) -> Result<T> {
         let path = self.path(index).to_owned();
         let shown = || path.display().to_string();
-        // One that is not there is told by reading it.
-        if fs::metadata(&path).is_ok_and(|of| of.is_file()) && !is_stdin(&path) {
+        if can_be_read_again(&path) {
             return with_profile(&path, |profile| use_it(profile).with_context(shown));
         }
         let bytes = match self.kept.entry(index) {
@@ -152,6 +169,31 @@ impl Sources {
         let (_, profile) = parse(&unpacked, Format::of(&unpacked)).with_context(shown)?;
         use_it(profile).with_context(shown)
     }
+
+    /// Reads one and merges it, in the memory of the one before; an error tells of which.
+    pub(crate) fn merge(&mut self, index: usize, merger: &mut Merger) -> Result<()> {
+        let path = self.path(index).to_owned();
+        if !can_be_read_again(&path) {
+            return self.with_profile(index, |profile| Ok(merger.add(&profile)?));
+        }
+        let shown = || path.display().to_string();
+        let Memory {
+            packed,
+            unpacked,
+            buffers,
+        } = &mut self.memory;
+        read_into(&path, packed)?;
+        let unpacked = unpack_into(packed, unpacked, &Limits::DEFAULT).with_context(shown)?;
+        let (_, profile) = parse_into(take(buffers), unpacked, Format::of(unpacked)).with_context(shown)?;
+        merger.add(&profile).with_context(shown)?;
+        *buffers = profile.into_buffers();
+        Ok(())
+    }
+}
+
+/// Whether it is a file, and no pipe. One that is not there is told by reading it.
+fn can_be_read_again(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|of| of.is_file()) && !is_stdin(path)
 }
 
 /// It is nothing that is known: another thing than a profile, and none that is damaged.
@@ -174,11 +216,15 @@ pub(crate) fn is_foreign(error: &anyhow::Error) -> bool {
 
 /// The profile that uncompressed bytes are: in the format given, else in one that pprof reads.
 pub(crate) fn parse(unpacked: &[u8], format: Option<Format>) -> Result<(Source, Profile<'_>)> {
+    parse_into(Buffers::default(), unpacked, format)
+}
+
+fn parse_into(buffers: Buffers, unpacked: &[u8], format: Option<Format>) -> Result<(Source, Profile<'_>)> {
     let limits = &Limits::DEFAULT;
     if let Some(format) = format {
         return Ok((Source::Import(format), format.import(unpacked, limits)?));
     }
-    let parsed = parse::parse(unpacked, limits).map_err(|error| unknown(unpacked, error))?;
+    let parsed = parse::parse_into(buffers, unpacked, limits).map_err(|error| unknown(unpacked, error))?;
     let source = if parsed.format == parse::Format::Proto {
         Source::Pprof
     } else {

@@ -12,15 +12,20 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 
-use profile::libdeflate::unpack;
+use profile::libdeflate::unpack_into;
 use profile::merge::Merger;
-use profile::{Limits, Profile};
+use profile::{Buffers, Limits, Profile};
 use rustix::time::{ClockId, clock_gettime};
 
 fn read(path: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    read_into(path, &mut bytes);
     bytes
+}
+
+fn read_into(path: &str, bytes: &mut Vec<u8>) {
+    bytes.clear();
+    File::open(path).unwrap().read_to_end(bytes).unwrap();
 }
 
 fn main() {
@@ -30,10 +35,14 @@ fn main() {
     };
     let list = String::from_utf8(read(list)).unwrap();
     let mut merger = Merger::new();
+    let (mut packed, mut raw) = (Vec::new(), Vec::new());
+    let mut buffers = Buffers::default();
     for path in list.lines() {
-        let packed = read(path);
-        let raw = unpack(&packed, &Limits::DEFAULT).unwrap();
-        merger.add(&Profile::decode(&raw, &Limits::DEFAULT).unwrap()).unwrap();
+        read_into(path, &mut packed);
+        let raw = unpack_into(&packed, &mut raw, &Limits::DEFAULT).unwrap();
+        let profile = Profile::decode_into(buffers, raw, &Limits::DEFAULT).unwrap();
+        merger.add(&profile).unwrap();
+        buffers = profile.into_buffers();
     }
     if let Ok(merged) = merger.finish() {
         File::create(out).unwrap().write_all(&merged.encode()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::buffers::Buffers;
 use crate::check::CheckError;
 use crate::excerpt::{HEAD_BYTES, is_text, one_line};
 use crate::gunzip::{Gunzip, MAGIC};
@@ -99,7 +100,15 @@ impl<'a> Profile<'a> {
     /// # Errors
     /// When the bytes are not a whole valid profile within the limits.
     pub fn decode(bytes: &'a [u8], limits: &Limits) -> Result<Self, CheckError> {
-        decode_first(bytes, limits).map_err(|undecoded| undecoded.error)
+        Self::decode_into(Buffers::default(), bytes, limits)
+    }
+
+    /// Decodes as [`Profile::decode`] does, in the memory of a profile that is done with.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole valid profile within the limits.
+    pub fn decode_into(buffers: Buffers, bytes: &'a [u8], limits: &Limits) -> Result<Self, CheckError> {
+        decode_first(buffers, bytes, limits).map_err(|undecoded| undecoded.error)
     }
 }
 
@@ -112,7 +121,7 @@ pub(crate) struct Undecoded {
 }
 
 /// Decodes a profile.proto as the first of several formats.
-pub(crate) fn decode_first<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Profile<'a>, Undecoded> {
+pub(crate) fn decode_first<'a>(buffers: Buffers, bytes: &'a [u8], limits: &Limits) -> Result<Profile<'a>, Undecoded> {
     if bytes.is_empty() {
         return Err(Undecoded {
             error: CheckError::Empty,
@@ -123,7 +132,7 @@ pub(crate) fn decode_first<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Profi
     let shown = |error| {
         if is_text(head) { other_thing(head) } else { error }
     };
-    let columns = Columns::read(bytes, limits).map_err(|error| {
+    let columns = Columns::read(buffers, bytes, limits).map_err(|error| {
         let is_concatenated = matches!(&error, CheckError::Malformed { what, .. } if *what == messages::CONCATENATED);
         let is_final = is_concatenated || matches!(&error, CheckError::Limit(_));
         Undecoded {

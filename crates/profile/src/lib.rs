@@ -7,9 +7,10 @@
 //! [`check::Checker`] is for bodies on their way elsewhere: chunk by chunk, in constant memory.
 //! [`unpack`] and [`Profile::decode`] make a [`Profile`] of profile.proto, and [`Profile::parse`] of any format that
 //! google/pprof reads; [`Profile::encode`] makes bytes of it, and [`merge::Merger`] one profile of many, all exactly as
-//! google/pprof does. [`build::Builder`] makes a [`Profile`] of what is in another form, [`import`] does so with what other
+//! google/pprof does. Whoever reads many keeps their memory in [`Buffers`]. [`build::Builder`] makes a [`Profile`] of what is in another form, [`import`] does so with what other
 //! tools write. [`view`] is what people look at.
 
+mod buffers;
 pub mod build;
 pub mod check;
 mod decode;
@@ -35,6 +36,7 @@ pub mod sources;
 pub mod view;
 mod wire;
 
+pub use buffers::{Buffers, unpack_into};
 pub use decode::unpack;
 pub use delta::{Delta, DeltaError};
 pub use encode::gzip;

@@ -33,14 +33,27 @@ const HEADER_BYTES: usize = 10;
 /// # Errors
 /// As [`import::unpack`].
 pub fn unpack<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, CheckError> {
-    match one_member(bytes, limits) {
-        Some(unpacked) => Ok(Cow::Owned(unpacked)),
+    let mut unpacked = Vec::new();
+    match one_member(bytes, &mut unpacked, limits) {
+        Some(()) => Ok(Cow::Owned(unpacked)),
         // For every other shape, and for what is wrong with it.
         None => import::unpack(bytes, limits),
     }
 }
 
-fn one_member(bytes: &[u8], limits: &Limits) -> Option<Vec<u8>> {
+/// Unpacks as [`crate::unpack_into`] does, into the memory that the buffer has.
+///
+/// # Errors
+/// As [`import::unpack`].
+pub fn unpack_into<'a>(bytes: &'a [u8], buffer: &'a mut Vec<u8>, limits: &Limits) -> Result<&'a [u8], CheckError> {
+    if one_member(bytes, buffer, limits).is_some() {
+        return Ok(buffer);
+    }
+    crate::unpack_into(bytes, buffer, limits)
+}
+
+/// Unpacks a member that is alone and has a plain header; what is in the buffer otherwise means nothing.
+fn one_member(bytes: &[u8], unpacked: &mut Vec<u8>, limits: &Limits) -> Option<()> {
     let (front, trailer) = bytes.split_last_chunk::<8>()?;
     let packed = front.get(HEADER_BYTES..).filter(|_| front.starts_with(&PLAIN_HEADER))?;
     let [a, b, c, d, stated_bytes @ ..] = *trailer;
@@ -57,10 +70,14 @@ fn one_member(bytes: &[u8], limits: &Limits) -> Option<Vec<u8>> {
     if contains(before_last, trailer) {
         return None;
     }
-    let mut unpacked = vec![0; len];
-    let filled = Decompressor::new().deflate_decompress(packed, &mut unpacked).ok()?;
-    let is_whole = filled == len && crc32(0, &unpacked) == u32::from_le_bytes([a, b, c, d]);
-    is_whole.then_some(unpacked)
+    if unpacked.capacity() < len {
+        // New memory is zero as it comes, and nothing has to be copied.
+        *unpacked = vec![0; len];
+    }
+    unpacked.resize(len, 0);
+    let filled = Decompressor::new().deflate_decompress(packed, unpacked).ok()?;
+    let is_whole = filled == len && crc32(0, unpacked) == u32::from_le_bytes([a, b, c, d]);
+    is_whole.then_some(())
 }
 
 /// Whether `bytes` have the eight wanted ones anywhere.
@@ -100,7 +117,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{contains, gzip, one_member, unpack};
+    use super::{contains, gzip, one_member, unpack, unpack_into};
     use crate::Limits;
 
     const LIMITS: Limits = Limits::DEFAULT;
@@ -116,7 +133,9 @@ mod tests {
             let packed = gzip(&bytes);
             assert_eq!(packed.get(..10), Some(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff][..]));
             assert_eq!(&*crate::unpack(&packed, &LIMITS).unwrap(), bytes);
-            assert_eq!(one_member(&packed, &LIMITS), Some(bytes));
+            let mut unpacked = vec![7; 1_000];
+            assert_eq!(one_member(&packed, &mut unpacked, &LIMITS), Some(()));
+            assert_eq!(unpacked, bytes);
         }
     }
 
@@ -142,8 +161,11 @@ mod tests {
             bytes.clone(),
             named,
         ];
+        let mut buffer = Vec::new();
         for body in cut.chain(damaged).chain(several) {
-            assert_eq!(unpack(&body, &LIMITS), crate::unpack(&body, &LIMITS));
+            let expected = crate::unpack(&body, &LIMITS);
+            assert_eq!(unpack(&body, &LIMITS), expected);
+            assert_eq!(unpack_into(&body, &mut buffer, &LIMITS).ok(), expected.ok().as_deref());
         }
     }
 
@@ -152,7 +174,7 @@ mod tests {
         for len in [1 << 19, 2 << 20] {
             let zeros = vec![0; len];
             let packed = gzip(&zeros);
-            assert_eq!(one_member(&packed, &LIMITS).is_some(), len < 1 << 20);
+            assert_eq!(one_member(&packed, &mut Vec::new(), &LIMITS).is_some(), len < 1 << 20);
         }
         let packed = gzip(&vec![0; 2 << 20]);
         let refused = unpack(&packed, &LIMITS).unwrap_err();
@@ -167,7 +189,9 @@ mod tests {
         let mut packed = gzip(&sample(5_000));
         let end = packed.len() - 4;
         packed[end..].copy_from_slice(&(100_u32 << 20).to_le_bytes());
-        assert_eq!(one_member(&packed, &LIMITS), None);
+        let mut unpacked = Vec::new();
+        assert_eq!(one_member(&packed, &mut unpacked, &LIMITS), None);
+        assert_eq!(unpacked.capacity(), 0);
         let limits = Limits {
             uncompressed_bytes_max: 4_999,
             ..LIMITS

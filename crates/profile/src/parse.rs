@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::buffers::Buffers;
 use crate::check::CheckError;
 use crate::decode::{Undecoded, decode_first, unpack_profile};
 use crate::legacy;
@@ -107,10 +108,18 @@ pub struct Parsed<'a> {
 /// # Errors
 /// When the bytes are no whole valid profile within the limits.
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseError> {
+    parse_into(Buffers::default(), bytes, limits)
+}
+
+/// Reads as [`parse()`] does, in the memory of a profile that is done with.
+///
+/// # Errors
+/// As [`parse()`].
+pub fn parse_into<'a>(buffers: Buffers, bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseError> {
     match unpack_profile(bytes, limits)? {
-        Cow::Borrowed(bytes) => parse_unpacked(bytes, limits),
+        Cow::Borrowed(bytes) => read(buffers, bytes, limits),
         Cow::Owned(bytes) => {
-            let Parsed { profile, format } = parse_unpacked(&bytes, limits)?;
+            let Parsed { profile, format } = read(buffers, &bytes, limits)?;
             let Profile {
                 header,
                 strings: Strings { bytes: texts, ranges },
@@ -150,7 +159,11 @@ pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseEr
 /// # Errors
 /// As [`parse()`].
 pub fn parse_unpacked<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseError> {
-    let Undecoded { error, may_be_legacy } = match decode_first(bytes, limits) {
+    read(Buffers::default(), bytes, limits)
+}
+
+fn read<'a>(buffers: Buffers, bytes: &'a [u8], limits: &Limits) -> Result<Parsed<'a>, ParseError> {
+    let Undecoded { error, may_be_legacy } = match decode_first(buffers, bytes, limits) {
         Ok(profile) => {
             return Ok(Parsed {
                 profile,

@@ -3,6 +3,7 @@
 
 use super::packed::{packed_ids, packed_values};
 use super::refused;
+use crate::buffers::Buffers;
 use crate::check::CheckError;
 use crate::limits::{LimitExceeded, Limits, at_most};
 use crate::messages::{self, LOCATION, PROFILE, SAMPLE, ValueType};
@@ -106,7 +107,7 @@ pub(super) struct Counted {
 
 impl Columns {
     /// Reads all fields of an uncompressed profile.
-    pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Self, CheckError> {
+    pub(super) fn read(buffers: Buffers, bytes: &[u8], limits: &Limits) -> Result<Self, CheckError> {
         // Places in the profile are 32 bits wide.
         at_most(
             bytes.len() as u64,
@@ -115,19 +116,23 @@ impl Columns {
         )?;
         // One entry in so many bytes is what many profiles have, so most columns of most never grow.
         let room = |bytes_each: usize| (bytes.len() / bytes_each).min(ROOM_MAX);
+        let mut empty = buffers.profile;
+        empty.samples.values.reserve(room(16));
+        empty.samples.stacks.reserve(room(4));
+        empty.samples.stack_ends.reserve(room(128));
+        empty.samples.labels.reserve(room(64));
+        empty.samples.label_ends.reserve(room(128));
+        empty.locations.reserve(room(64));
+        empty.lines.reserve(room(64));
+        empty.functions.reserve(room(128));
+        empty.strings.ranges.reserve(room(64));
         let mut columns = Self {
             sample_types: Vec::new(),
-            samples: Samples {
-                values: Vec::with_capacity(room(16)),
-                stacks: Vec::with_capacity(room(4)),
-                stack_ends: Vec::with_capacity(room(128)),
-                labels: Vec::with_capacity(room(64)),
-                label_ends: Vec::with_capacity(room(128)),
-            },
-            mappings: Vec::new(),
-            locations: Vec::with_capacity(room(64)),
-            lines: Vec::with_capacity(room(64)),
-            functions: Vec::with_capacity(room(128)),
+            samples: empty.samples,
+            mappings: empty.mappings,
+            locations: empty.locations,
+            lines: empty.lines,
+            functions: empty.functions,
             ids: Ids::default(),
             counted: Counted {
                 mappings: true,
@@ -138,7 +143,7 @@ impl Columns {
             values_each: None,
             values_differ: false,
             has_many_labels: false,
-            strings: Vec::with_capacity(room(64)),
+            strings: empty.strings.ranges,
             string_index_max: 0,
             singles: [0; 4],
             time_nanos: 0,
