@@ -50,12 +50,14 @@ impl Profile<'_> {
             at_most(depth, limits.locations_per_sample_max, "locations in one sample")?;
             // Made in the order in which they are new: those at the root first.
             for key in root.iter().rev() {
-                matched.root |= groups.name(self, index, key, unit)?;
-                stacks.push(groups.location(self, key)?);
+                let (has_some, location) = groups.place(self, index, key, unit)?;
+                matched.root |= has_some;
+                stacks.push(location);
             }
             for key in leaf.iter().rev() {
-                matched.leaf |= groups.name(self, index, key, unit)?;
-                stacks.push(groups.location(self, key)?);
+                let (has_some, location) = groups.place(self, index, key, unit)?;
+                matched.leaf |= has_some;
+                stacks.push(location);
             }
         }
         let mut frames = stacks.chunks_exact(added);
@@ -77,6 +79,9 @@ impl Profile<'_> {
 /// The new locations, by what they are called.
 struct Groups<'k> {
     by_name: HashMap<(&'k [u8], Vec<u8>), u32>,
+    /// The same by the labels that say so: texts may be long, and stand at very many samples.
+    by_labels: HashMap<(&'k [u8], Vec<LabelValue>), u32>,
+    labels: Vec<LabelValue>,
     limits: Limits,
     next_location: u64,
     next_function: u64,
@@ -95,6 +100,8 @@ impl<'k> Groups<'k> {
         };
         Ok(Self {
             by_name: HashMap::new(),
+            by_labels: HashMap::new(),
+            labels: Vec::new(),
             limits: *limits,
             next_location: after(profile.locations.iter().map(|location| location.id).max())?,
             next_function: after(profile.functions.iter().map(|function| function.id).max())?,
@@ -103,18 +110,40 @@ impl<'k> Groups<'k> {
         })
     }
 
-    /// Writes what a sample's labels of a key say, and tells whether they say anything.
-    fn name(&mut self, profile: &Profile<'_>, sample: usize, key: &[u8], unit: &str) -> Result<bool, LimitExceeded> {
+    /// The location of a sample's labels of a key, and whether there are any.
+    fn place(
+        &mut self,
+        profile: &mut Profile<'_>,
+        sample: usize,
+        key: &&'k [u8],
+        unit: &str,
+    ) -> Result<(bool, u32), LimitExceeded> {
         let types = profile.header.sample_types.len();
         let Sample { labels, .. } = profile.samples.get(sample, types);
+        let of_key = labels.iter().filter(|label| profile.strings.get(label.key) == *key);
+        self.labels.clear();
+        self.labels.extend(of_key.map(|label| label.value));
+        // As with the names below: what is looked for is not copied.
+        let wanted = (*key, std::mem::take(&mut self.labels));
+        let has_some = !wanted.1.is_empty();
+        if let Some(known) = self.by_labels.get(&wanted) {
+            self.labels = wanted.1;
+            return Ok((has_some, *known));
+        }
+        self.name(profile, &wanted.1, unit)?;
+        let location = self.location(profile, key)?;
+        self.by_labels.insert(wanted, location);
+        Ok((has_some, location))
+    }
+
+    /// Writes what labels say.
+    fn name(&mut self, profile: &Profile<'_>, labels: &[LabelValue], unit: &str) -> Result<(), LimitExceeded> {
         self.name.clear();
-        let mut has_some = false;
-        for label in labels.iter().filter(|label| profile.strings.get(label.key) == key) {
-            if has_some {
+        for (index, label) in labels.iter().enumerate() {
+            if index > 0 {
                 self.name.push(b',');
             }
-            has_some = true;
-            match label.value {
+            match *label {
                 LabelValue::Text(text) => self.name.extend_from_slice(profile.strings.get(text)),
                 LabelValue::Number(number, None) => {
                     self.name.extend_from_slice(units::label(number, "", "").as_bytes());
@@ -130,7 +159,7 @@ impl<'k> Groups<'k> {
                 "bytes in one string",
             )?;
         }
-        Ok(has_some)
+        Ok(())
     }
 
     /// The location that is called by the name at hand.
