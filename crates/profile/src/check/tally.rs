@@ -18,6 +18,8 @@ pub(super) struct Tally {
     /// In all samples.
     stacked: u64,
     totals: Vec<i64>,
+    /// Of the sample at hand, which is not yet known to be whole. Here, or each small sample would pay for making it anew.
+    values: [u64; usual::VALUES_MAX],
     mappings: u64,
     locations: u64,
     functions: u64,
@@ -54,6 +56,7 @@ impl Tally {
             samples: 0,
             stacked: 0,
             totals: Vec::new(),
+            values: [0; usual::VALUES_MAX],
             mappings: 0,
             locations: 0,
             functions: 0,
@@ -93,8 +96,7 @@ impl Tally {
 
     #[inline(always)]
     fn usual_sample(&mut self, message: Field<'_>) -> Option<()> {
-        let mut values = [0; usual::VALUES_MAX];
-        let values = values.get_mut(..self.totals.len())?;
+        let values = self.values.get_mut(..self.totals.len())?;
         let sample = usual::sample(message, values)?;
         let stacked = self.stacked + sample.locations;
         let is_within = message.len() <= self.limits.message_bytes_max
@@ -106,7 +108,7 @@ impl Tally {
         if self.samples == 0 || !is_within {
             return None;
         }
-        for (total, value) in self.totals.iter_mut().zip(values) {
+        for (total, value) in self.totals.iter_mut().zip(&*values) {
             *total = total.wrapping_add(value.cast_signed());
         }
         self.samples += 1;

@@ -87,6 +87,9 @@ impl<'a> Field<'a> {
         // So that no lane of the counter below overflows.
         const BYTES_MAX: usize = 255 * 8;
         let packed = self.content();
+        if packed.len() > BYTES_MAX {
+            return count_packed(packed).ok();
+        }
         let (words, tail) = packed.as_chunks::<8>();
         let (mut counts, mut ended) = (0, GOES_ON);
         let mut add = |ends: u64, beyond: u64| {
@@ -103,7 +106,7 @@ impl<'a> Field<'a> {
         // With an end in each half of each word, no number has more than seven bytes.
         let is_short = ended & 0x0000_0080_0000_0080 == 0x0000_0080_0000_0080;
         let is_ended = packed.last().is_none_or(|last| *last < 0x80);
-        if is_short && is_ended && packed.len() <= BYTES_MAX {
+        if is_short && is_ended {
             let pairs = (counts & 0x00ff_00ff_00ff_00ff) + (counts >> 8 & 0x00ff_00ff_00ff_00ff);
             Some(pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48)
         } else {

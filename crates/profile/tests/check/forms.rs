@@ -150,6 +150,33 @@ fn limits() -> impl Strategy<Value = Limits> {
     })
 }
 
+#[test]
+fn stacks_of_any_depth_are_counted() {
+    // Around what is counted by words, and far beyond it.
+    for depth in [0, 1, 7, 8, 9, 255, 256, 2039, 2040, 2041, 2048, 5000] {
+        for id in [1, 1 << 7, 1 << 27, 1 << 28, u64::MAX] {
+            let ids = varint(id).repeat(depth);
+            let sample = message(2, &[bytes(1, &ids), number(2, 1)]);
+            let types = message(1, &[number(1, 1), number(2, 2)]);
+            let strings = [&b""[..], b"cpu", b"nanoseconds"].map(|name| bytes(6, name)).concat();
+            let body = [types, sample.repeat(3), strings].concat();
+            for locations_in_samples_max in [3 * depth as u64, (3 * depth as u64).saturating_sub(1)] {
+                let limits = Limits {
+                    locations_in_samples_max,
+                    ..Limits::DEFAULT
+                };
+                let whole = check_within(limits, [&body]);
+                assert_eq!(
+                    whole.is_ok(),
+                    locations_in_samples_max == 3 * depth as u64,
+                    "{depth} of {id}"
+                );
+                assert_eq!(whole, check_within(limits, body.chunks(1)), "{depth} of {id}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(soak::cases(2048)))]
 
