@@ -140,9 +140,9 @@ fn code_is_the_same_by_all_that_is_said_of_it() {
     }
 }
 
-/// Two locations with a function each, the second of which is as it is said: mapping, address, line, column, folded; name,
-/// system name, file, start.
-fn two_locations(location: [u64; 5], function: [u64; 4]) -> Vec<Vec<u8>> {
+/// Locations with a function each, the last of which is as it is said: mapping, address, line, column, folded; name, system
+/// name, file, start. When its turn comes, both mappings are known.
+fn last_location(location: [u64; 5], function: [u64; 4]) -> Vec<Vec<u8>> {
     let code = |id, [mapping, address, line, column, is_folded]: [u64; 5], function: [u64; 4]| {
         let line = message(4, &[number(1, id), number(2, line), number(3, column)]);
         let location = [number(1, id), number(2, mapping), number(3, address), line];
@@ -158,6 +158,7 @@ fn two_locations(location: [u64; 5], function: [u64; 4]) -> Vec<Vec<u8>> {
     vec![
         mapping(1),
         mapping(2),
+        code(3, [2, 8, 1, 0, 0], [5, 5, 11, 0]),
         code(1, [1, 8, 1, 0, 0], [3, 3, 11, 0]),
         code(2, location, function),
     ]
@@ -167,11 +168,11 @@ fn two_locations(location: [u64; 5], function: [u64; 4]) -> Vec<Vec<u8>> {
 fn what_comes_after_the_same_is_the_same_only_if_all_of_it_is() {
     let (location, function) = ([1, 0x10, 9, 2, 0], [4, 4, 11, 7]);
     let with = |location, function| {
-        let first = two_locations([1, 0x10, 9, 2, 0], [4, 4, 11, 7]);
-        let both = of_both(&first, &two_locations(location, function));
+        let first = last_location([1, 0x10, 9, 2, 0], [4, 4, 11, 7]);
+        let both = of_both(&first, &last_location(location, function));
         (both.sample_count(), both.locations().len(), both.functions().len())
     };
-    assert_eq!(with(location, function), (2, 2, 2));
+    assert_eq!(with(location, function), (3, 3, 3));
     for location in [
         [0, 0x10, 9, 2, 0],
         [2, 0x10, 9, 2, 0],
@@ -180,31 +181,31 @@ fn what_comes_after_the_same_is_the_same_only_if_all_of_it_is() {
         [1, 0x10, 9, 3, 0],
         [1, 0x10, 9, 2, 1],
     ] {
-        assert_eq!(with(location, function), (3, 3, 2), "{location:?}");
+        assert_eq!(with(location, function), (4, 4, 3), "{location:?}");
     }
     for function in [[3, 4, 11, 7], [4, 3, 11, 7], [4, 4, 5, 7], [4, 4, 11, 8]] {
-        assert_eq!(with(location, function), (3, 3, 3), "{function:?}");
+        assert_eq!(with(location, function), (4, 4, 4), "{function:?}");
     }
     // A line more, and a line less.
-    let first = two_locations(location, function);
+    let first = last_location(location, function);
     let bare = [
         message(2, &[number(1, 2), number(2, 1)]),
         message(4, &[number(1, 2), number(2, 1), number(3, 0x10)]),
     ];
-    let bare = [&first[..3], &bare].concat();
+    let bare = [&first[..4], &bare].concat();
     for (first, second) in [(&first, &bare), (&bare, &first)] {
         let both = of_both(first, second);
-        assert_eq!((both.sample_count(), both.locations().len()), (3, 3));
+        assert_eq!((both.sample_count(), both.locations().len()), (4, 4));
     }
 }
 
 #[test]
 fn the_empty_string_is_one_wherever_it_stands() {
-    let nameless = |name| two_locations([1, 0x10, 9, 2, 0], [name, name, 11, 7]);
+    let nameless = |name| last_location([1, 0x10, 9, 2, 0], [name, name, 11, 7]);
     // One place beyond the table, after the file that both functions are in.
     let other = [profile(&nameless(TABLE.len() as u64)), message(6, &[Vec::new()])].concat();
     let both = merge(&[&decode(&profile(&nameless(0))), &decode(&other)]);
-    assert_eq!((both.sample_count(), both.functions().len()), (2, 2));
+    assert_eq!((both.sample_count(), both.functions().len()), (3, 3));
 }
 
 #[test]
