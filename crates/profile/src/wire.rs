@@ -362,24 +362,24 @@ mod tests {
 
     use super::*;
 
-    fn count_one_by_one(packed: &[u8]) -> Option<u64> {
+    fn one_by_one(packed: &[u8]) -> Option<Vec<u64>> {
         let mut cursor = Cursor::new(packed);
-        let mut count = 0;
+        let mut numbers = Vec::new();
         while !cursor.is_empty() {
-            cursor.varint().ok()?;
-            count += 1;
+            numbers.push(cursor.varint().ok()?);
         }
-        Some(count)
+        Some(numbers)
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(soak::cases(256)))]
 
         #[test]
-        fn counting_by_words_is_counting_one_by_one(
+        fn varints_by_words_are_varints_one_by_one(
             // Runs of continuing bytes of every length around ten, at every alignment.
-            runs in prop::collection::vec((0_usize..13, any::<u8>()), 0..12),
+            runs in prop::collection::vec((prop_oneof![3 => 0_usize..8, 1 => 8_usize..13], any::<u8>()), 0..12),
             cut in 0_usize..4,
+            after in any::<[u8; 8]>(),
         ) {
             let mut packed = Vec::new();
             for (continuing, end) in runs {
@@ -387,7 +387,17 @@ mod tests {
                 packed.push(end & 0x7f);
             }
             packed.truncate(packed.len().saturating_sub(cut));
-            prop_assert_eq!(count_packed(&packed).ok(), count_one_by_one(&packed));
+            let numbers = one_by_one(&packed);
+            let count = numbers.as_ref().map(|numbers| numbers.len() as u64);
+            prop_assert_eq!(count_packed(&packed).ok(), count);
+            let onward = [packed.as_slice(), &after].concat();
+            let message = Message::new(&onward, packed.len() as u64).unwrap();
+            prop_assert_eq!(message.count_varints(), count);
+            let mut places = vec![0; numbers.as_ref().map_or(20, Vec::len)];
+            let read = message.varints(&mut places.iter_mut()).map(|()| places.clone());
+            prop_assert_eq!(&read, &numbers);
+            let places = &mut places.iter_mut();
+            prop_assert!(numbers.is_none() || places.next().is_none() || message.varints(places).is_none());
         }
     }
 

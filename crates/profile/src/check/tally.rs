@@ -1,12 +1,12 @@
 //! What the messages of a profile add up to, each of them checked by itself.
 
 use super::names::Names;
-use super::usual::{self, Field};
+use super::usual;
 use super::{CheckError, Summary};
 use crate::limits::{LimitExceeded, Limits, at_most};
 use crate::messages::{self, Function, Label, Line, Mapping, ValueType};
 use crate::refusal::Refusal;
-use crate::wire::{Cursor, Fault, Fields, Value, count_packed, whole};
+use crate::wire::{Cursor, Fault, Fields, Glance, Message, Value, count_packed, whole};
 
 /// Counters of a profile.
 pub(super) struct Tally {
@@ -77,29 +77,30 @@ impl Tally {
     /// Takes the whole fields that `bytes` begin with, up to the first that is not in the usual form or runs into a limit.
     /// Gives the bytes that it took.
     pub(super) fn take_usual(&mut self, bytes: &[u8]) -> usize {
-        let mut rest = bytes;
-        while let Some((tag, field)) = Field::first(rest) {
+        let mut taken = Glance::new(bytes.into());
+        let mut glance = taken;
+        while let Some((tag, message)) = glance.tagged_message() {
             let is_taken = match tag {
-                0x12 => self.usual_sample(field),
-                0x22 => self.usual_location(field),
-                0x2a => self.usual_function(field),
-                0x32 => self.usual_string(field),
+                0x12 => self.usual_sample(message),
+                0x22 => self.usual_location(message),
+                0x2a => self.usual_function(message),
+                0x32 => self.usual_string(message),
                 _ => None,
             };
             if is_taken.is_none() {
                 break;
             }
-            rest = field.rest();
+            taken = glance;
         }
-        bytes.len() - rest.len()
+        bytes.len() - taken.rest().len()
     }
 
     #[inline(always)]
-    fn usual_sample(&mut self, message: Field<'_>) -> Option<()> {
+    fn usual_sample(&mut self, message: Message<'_>) -> Option<()> {
         let values = self.values.get_mut(..self.totals.len())?;
         let sample = usual::sample(message, values)?;
         let stacked = self.stacked + sample.locations;
-        let is_within = message.len() <= self.limits.message_bytes_max
+        let is_within = message.len() as u64 <= self.limits.message_bytes_max
             && self.samples < self.limits.samples_max
             && sample.locations <= self.limits.locations_per_sample_max
             && stacked <= self.limits.locations_in_samples_max
@@ -119,9 +120,9 @@ impl Tally {
     }
 
     #[inline(always)]
-    fn usual_location(&mut self, message: Field<'_>) -> Option<()> {
+    fn usual_location(&mut self, message: Message<'_>) -> Option<()> {
         let lines = usual::location(message)?;
-        let is_within = message.len() <= self.limits.message_bytes_max
+        let is_within = message.len() as u64 <= self.limits.message_bytes_max
             && self.locations < self.limits.locations_max
             && lines <= self.limits.lines_per_location_max;
         self.locations += u64::from(is_within);
@@ -129,9 +130,9 @@ impl Tally {
     }
 
     #[inline(always)]
-    fn usual_function(&mut self, message: Field<'_>) -> Option<()> {
+    fn usual_function(&mut self, message: Message<'_>) -> Option<()> {
         let string_index_max = usual::function(message)?;
-        if message.len() > self.limits.message_bytes_max || self.functions >= self.limits.functions_max {
+        if message.len() as u64 > self.limits.message_bytes_max || self.functions >= self.limits.functions_max {
             return None;
         }
         self.functions += 1;
@@ -140,12 +141,12 @@ impl Tally {
     }
 
     #[inline(always)]
-    fn usual_string(&mut self, string: Field<'_>) -> Option<()> {
+    fn usual_string(&mut self, string: Message<'_>) -> Option<()> {
         let seen = self.names.seen();
-        if string.len() > self.limits.string_bytes_max || seen == 0 || seen >= self.limits.strings_max {
+        if string.len() as u64 > self.limits.string_bytes_max || seen == 0 || seen >= self.limits.strings_max {
             return None;
         }
-        self.names.push(string.content());
+        self.names.push(string.bytes());
         Some(())
     }
 

@@ -1,6 +1,8 @@
 //! Fields as nearly every writer writes them, from words of eight bytes.
 
-use super::{Fault, Fields};
+use std::slice::IterMut;
+
+use super::{Cursor, Fault, Fields, count_packed};
 
 /// A message among other bytes, those of the profile that come after it.
 ///
@@ -32,7 +34,71 @@ impl<'a> Message<'a> {
     pub(crate) fn len(self) -> usize {
         self.onward.len() - self.after
     }
+
+    /// How many varints are packed in it; `None` if they are no varints.
+    #[inline(always)]
+    pub(crate) fn count_varints(self) -> Option<u64> {
+        // So that no lane of the counter below overflows.
+        const BYTES_MAX: usize = 255 * 8;
+        let packed = self.bytes();
+        if packed.len() > BYTES_MAX {
+            return count_packed(packed).ok();
+        }
+        let (words, tail) = packed.as_chunks::<8>();
+        let (mut counts, mut ended) = (0, CONTINUES);
+        let mut add = |ends: u64, beyond: u64| {
+            counts += ends >> 7;
+            let ends = ends | beyond;
+            let ends = ends | ends >> 16;
+            ended &= ends | ends >> 8;
+        };
+        for word in words {
+            add(!u64::from_le_bytes(*word) & CONTINUES, 0);
+        }
+        let beyond = u64::MAX << (8 * tail.len());
+        let last = self.onward.get(words.len() * 8..)?.first_chunk()?;
+        add(!u64::from_le_bytes(*last) & CONTINUES & !beyond, beyond);
+        // With an end in each half of each word, no varint has more than seven bytes.
+        let is_short = ended & 0x0000_0080_0000_0080 == 0x0000_0080_0000_0080;
+        if is_short && packed.last().is_none_or(|last| *last < 0x80) {
+            let pairs = (counts & 0x00ff_00ff_00ff_00ff) + (counts >> 8 & 0x00ff_00ff_00ff_00ff);
+            Some(pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48)
+        } else {
+            count_packed(packed).ok()
+        }
+    }
+
+    /// The varints that are packed in it, if there is a place for each of them.
+    #[inline(always)]
+    pub(crate) fn varints(self, places: &mut IterMut<'_, u64>) -> Option<()> {
+        let mut onward = self.onward;
+        while onward.len() > self.after {
+            // As after a tag of 0. Of values, only the shortest length is foreseen.
+            let word = u64::from_le_bytes(*onward.first_chunk()?) << 8;
+            let (number, len) = if word & 0x8000 == 0 {
+                (word >> 8 & 0x7f, 1)
+            } else if let Some((number, len)) = long_varint(word) {
+                (number, len - 1)
+            } else {
+                whole_varint(onward)?
+            };
+            *places.next()? = number;
+            onward = onward.get(len..)?;
+        }
+        (onward.len() == self.after).then_some(())
+    }
 }
+
+/// A varint of any length, and its length.
+#[cold]
+fn whole_varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut cursor = Cursor::new(bytes);
+    let number = cursor.varint().ok()?;
+    Some((number, bytes.len() - cursor.rest().len()))
+}
+
+/// The bit that says of each byte that the varint goes on.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
 
 impl<'a> From<&'a [u8]> for Message<'a> {
     #[inline(always)]
@@ -61,6 +127,12 @@ impl<'a> Glance<'a> {
     #[inline(always)]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest.bytes()
+    }
+
+    /// Whether all of the message was read.
+    #[inline(always)]
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.len() == 0
     }
 
     /// What to say of a fault in the message that was read last. [`Fields`] read the tag after a message before
@@ -95,6 +167,16 @@ impl<'a> Glance<'a> {
         let message = Message::new(self.rest.onward.get(header..)?, len)?;
         self.advance(header + message.len())?;
         Some(message)
+    }
+
+    /// The tag and the message of the next field, if it is one.
+    #[inline(always)]
+    pub(crate) fn tagged_message(&mut self) -> Option<(u8, Message<'a>)> {
+        let word = u64::from_le_bytes(*self.rest.onward.first_chunk()?);
+        let tag = word as u8;
+        // One byte, with the wire type of a message.
+        (tag & 0x87 == 2).then_some(())?;
+        Some((tag, self.message(tag)?))
     }
 
     /// The next eight bytes, if they begin with this tag.
