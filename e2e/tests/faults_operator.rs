@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::fault::{Fault, Frozen, unread_bytes};
 use e2e::ledger::Ledger;
+use e2e::record::least_seconds;
 use e2e::replica::{self, Replica};
 use e2e::seen::{is_operators, received_at, wall_clock};
 use e2e::story::SampleApp;
@@ -48,7 +49,7 @@ fn always_capturing() -> Value {
 #[test]
 #[ignore = "needs the test cluster: make e2e"]
 fn a_leader_that_is_killed_is_followed_within_the_cooldown() -> Result<()> {
-    const COOLDOWN_SECONDS: i64 = 40;
+    const COOLDOWN_SECONDS: i32 = 40;
     let story = Story::begin_alone("leader-killed")?;
     let cluster = &story.cluster;
     replica::scale(cluster, 2)?;
@@ -362,11 +363,11 @@ fn is_effect(event: &AuditEvent) -> bool {
     (is_write || event.resource == "pods/portforward") && event.code != 409
 }
 
-fn ensure_apart(captures: &[(Timestamp, String)], seconds_min: i64) -> Result<()> {
+fn ensure_apart(captures: &[(Timestamp, String)], seconds_min: i32) -> Result<()> {
     for pair in captures.windows(2) {
         let apart = pair[1].0.duration_since(pair[0].0);
         ensure!(
-            apart.as_secs() >= seconds_min,
+            apart.as_secs_f64() >= least_seconds(f64::from(seconds_min)),
             "{apart:#} between two captures of a pod under a cooldown of {seconds_min} s: {captures:?}"
         );
     }
