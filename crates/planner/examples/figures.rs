@@ -9,6 +9,7 @@ use planner::{
     Port, ProfileType, Relisted, SampleId, Scope, Settings, StorePolicy, TargetFacts, TargetId, TargetUsage,
     ThresholdPolicy, Totals, Transport, UsageSample, Wall, World,
 };
+use testkit::cost::own_cpu;
 
 const SAMPLE_PODS: u32 = 10_000;
 const SAMPLE_MILLIS_MAX: f64 = 5.0;
@@ -83,9 +84,10 @@ fn decide(hot: u32) -> f64 {
     let mut taken: Vec<Duration> = Vec::new();
     for _ in 0..ROUNDS {
         let sample = sample(request, now(millis).wall, hot);
-        let before = cpu_nanos();
+        let before = own_cpu();
         let commands = world.step(now(millis), Event::Usage(sample));
-        taken.push(Duration::from_nanos(cpu_nanos() - before));
+        // CPU time: what else the machine does is not in it.
+        taken.push(own_cpu() - before);
         assert_eq!(
             commands.is_empty(),
             hot == 0 || taken.len() > 1,
@@ -98,15 +100,6 @@ fn decide(hot: u32) -> f64 {
     taken
         .get(taken.len() / 2)
         .map_or(0.0, |median| median.as_secs_f64() * 1_000.0)
-}
-
-/// CPU time of this thread: what else the machine does is not in it.
-fn cpu_nanos() -> u64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split_whitespace()
-        .next()
-        .and_then(|word| word.parse().ok())
-        .unwrap_or(0)
 }
 
 fn asked(commands: &[Command]) -> SampleId {

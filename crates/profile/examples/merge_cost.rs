@@ -15,7 +15,7 @@ use std::io::{Read as _, Write as _};
 use profile::libdeflate::unpack_into;
 use profile::merge::Merger;
 use profile::{Buffers, Limits, Profile};
-use rustix::time::{ClockId, clock_gettime};
+use testkit::cost::own_cpu;
 
 fn read(path: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -48,8 +48,7 @@ fn main() {
         File::create(out).unwrap().write_all(&merged.encode()).unwrap();
     }
     // All of it, the start of the process included.
-    let spent = clock_gettime(ClockId::ProcessCPUTime);
-    let nanos = spent.tv_sec * 1_000_000_000 + spent.tv_nsec;
+    let nanos = own_cpu().as_nanos();
     let status = String::from_utf8(read("/proc/self/status")).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();

@@ -8,7 +8,7 @@ use profile::view::View;
 use profile::view::stacks::Stacks;
 use profile::view::top::TopOptions;
 use profile::{Limits, Profile, gzip, libdeflate, unpack};
-use rustix::time::{ClockId, clock_gettime};
+use testkit::cost::own_cpu;
 
 use crate::corpus::{corpus, read};
 use crate::peer::Peer;
@@ -284,8 +284,7 @@ fn walk(raw: &[u8]) -> u64 {
 
 /// CPU time of this process.
 fn cpu_nanos() -> u64 {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+    u64::try_from(own_cpu().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Repeats an operation until it took long enough, as the peer does; gives the CPU time of one repetition.
