@@ -58,6 +58,24 @@ fn kubectl_profile(arguments: &[&str], file: &Path) -> String {
         .arg(file))
 }
 
+/// What a recording of Hot.java holds.
+const TYPES_OF_HOT: [&str; 6] = [
+    "samples/count",
+    "cpu/nanoseconds",
+    "alloc_samples/count",
+    "alloc_space/bytes",
+    "contentions/count",
+    "delay/nanoseconds",
+];
+
+/// Compiles Hot.java into a folder, for any Java from 11 on.
+fn compile_java(folder: &TempDir) {
+    run(Command::new("javac")
+        .args(["--release", "11", "-d"])
+        .arg(folder.path())
+        .arg(programs().join("Hot.java")));
+}
+
 /// A foreign profile, made one of pprof.
 struct Converted {
     folder: TempDir,
@@ -171,10 +189,7 @@ fn a_recording_of_the_jvm() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    run(Command::new("javac")
-        .arg("-d")
-        .arg(folder.path())
-        .arg(programs().join("Hot.java")));
+    compile_java(&folder);
     let recording = folder.path().join("of.jfr");
     let mut java = Command::new("java");
     java.arg(format!(
@@ -183,15 +198,7 @@ fn a_recording_of_the_jvm() {
     ));
     run(java.arg("-cp").arg(folder.path()).arg("Hot"));
     let converted = Converted::of(folder, "of.jfr");
-    let types = [
-        "samples/count",
-        "cpu/nanoseconds",
-        "alloc_samples/count",
-        "alloc_space/bytes",
-        "contentions/count",
-        "delay/nanoseconds",
-    ];
-    converted.assert_described("jfr", &types);
+    converted.assert_described("jfr", &TYPES_OF_HOT);
     converted.assert_hottest("cpu", "Hot.burn");
     converted.assert_hottest("alloc_space", "Hot.allocate");
     converted.assert_hottest("delay", "Hot.contend");
@@ -216,10 +223,7 @@ fn cpu_time_of_the_jvm() {
         return;
     };
     let folder = TempDir::new().unwrap();
-    run(Command::new("javac")
-        .args(["--release", "17", "-d"])
-        .arg(folder.path())
-        .arg(programs().join("Hot.java")));
+    compile_java(&folder);
     let mut record = Command::new(java);
     record.arg(format!(
         "-XX:StartFlightRecording:jdk.CPUTimeSample#enabled=true,filename={}",
@@ -228,17 +232,7 @@ fn cpu_time_of_the_jvm() {
     run(record.arg("-cp").arg(folder.path()).arg("Hot"));
     let converted = Converted::of(folder, "of.jfr");
     // Threads that were seen running are in the recording as well: the same time is not told twice.
-    converted.assert_described(
-        "jfr",
-        &[
-            "samples/count",
-            "cpu/nanoseconds",
-            "alloc_samples/count",
-            "alloc_space/bytes",
-            "contentions/count",
-            "delay/nanoseconds",
-        ],
-    );
+    converted.assert_described("jfr", &TYPES_OF_HOT);
     converted.assert_hottest("cpu", "Hot.burn");
     // 500 samples a second of all cores: each stands for two milliseconds at least.
     let raw = converted.go_tool_pprof(&["-raw"]);

@@ -50,6 +50,19 @@ fn total(path: &Path) -> i64 {
     info["sampleTypes"][0]["total"].as_i64().unwrap()
 }
 
+/// Writes a profile of one sample, of the function main.
+fn write_sample(to: &Path, types: &[(&str, &str)], values: &[i64]) {
+    let mut builder = Builder::new(types, &Limits::DEFAULT).unwrap();
+    let stack = [builder.frame(b"main").unwrap()];
+    let sample = Sample {
+        stack: &stack,
+        values,
+        labels: &[],
+    };
+    builder.push_sample(sample).unwrap();
+    fs::write(to, builder.finish().encode()).unwrap();
+}
+
 /// What a service has in the bucket for a day, as the operator stores it.
 fn day(folder: &Path) -> PathBuf {
     let web = folder.join("web");
@@ -139,17 +152,7 @@ fn the_same_command_again_has_the_same_result() {
 #[test]
 fn pipes_are_read_once_and_used_twice() {
     let folder = TempDir::new().unwrap();
-    let write = |name: &str, types: &[(&str, &str)], values: &[i64]| {
-        let mut builder = Builder::new(types, &Limits::DEFAULT).unwrap();
-        let stack = [builder.frame(b"main").unwrap()];
-        let sample = Sample {
-            stack: &stack,
-            values,
-            labels: &[],
-        };
-        builder.push_sample(sample).unwrap();
-        fs::write(folder.path().join(name), builder.finish().encode()).unwrap();
-    };
+    let write = |name: &str, types, values| write_sample(&folder.path().join(name), types, values);
     write("fine", &[("other", "count"), ("alloc", "bytes")], &[1, 2048]);
     write("coarse", &[("alloc", "kb")], &[3]);
     let merged = shell(
@@ -312,17 +315,9 @@ fn failure_15_what_is_said_of_a_profile_has_an_end() {
 #[test]
 fn sample_types_are_named_as_in_pprof() {
     let folder = TempDir::new().unwrap();
-    let write = |name: &str, types: &[(&str, &str)], values: &[i64]| {
-        let mut builder = Builder::new(types, &Limits::DEFAULT).unwrap();
-        let stack = [builder.frame(b"main").unwrap()];
-        let sample = Sample {
-            stack: &stack,
-            values,
-            labels: &[],
-        };
-        builder.push_sample(sample).unwrap();
+    let write = |name: &str, types, values| {
         let path = folder.path().join(name);
-        fs::write(&path, builder.finish().encode()).unwrap();
+        write_sample(&path, types, values);
         path
     };
     let folded = |path: &Path, wanted: &str| {

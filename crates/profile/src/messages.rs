@@ -18,10 +18,21 @@ pub(crate) const MAPPING_RESERVED: &str = "a mapping has the reserved id 0";
 pub(crate) const LOCATION_RESERVED: &str = "a location has the reserved id 0";
 pub(crate) const FUNCTION_RESERVED: &str = "a function has the reserved id 0";
 
-/// The numbers of a message that has these tags and no others: `numbers` where there is none, the last where there are
-/// several.
+/// The numbers of a message that has these tags and no others: 0 where there is none, the last where there are several.
 #[inline(always)]
-fn read<const N: usize>(message: &[u8], tags: [u8; N], mut numbers: [u64; N]) -> Result<[u64; N], Fault> {
+fn read<const N: usize>(message: Message<'_>, tags: [u8; N]) -> Result<[u64; N], Fault> {
+    let mut numbers = [0; N];
+    let mut glance = Glance::new(message);
+    glance.numbers(tags, &mut numbers);
+    match glance.rest() {
+        [] => Ok(numbers),
+        rest => read_plainly(rest, tags, numbers),
+    }
+}
+
+/// The same of what is left of a message that is written in another way, or has a fault; with the numbers so far.
+#[inline(never)]
+fn read_plainly<const N: usize>(message: &[u8], tags: [u8; N], mut numbers: [u64; N]) -> Result<[u64; N], Fault> {
     let known = Tags::new(&tags);
     let mut fields = Fields::new(message)?;
     while !fields.is_at_end() {
@@ -35,76 +46,33 @@ fn read<const N: usize>(message: &[u8], tags: [u8; N], mut numbers: [u64; N]) ->
     Ok(numbers)
 }
 
-/// The same of a message among other bytes.
-#[inline(always)]
-fn read_within<const N: usize>(message: Message<'_>, tags: [u8; N]) -> Result<[u64; N], Fault> {
-    let mut numbers = [0; N];
-    let mut glance = Glance::new(message);
-    glance.numbers(tags, &mut numbers);
-    match glance.rest() {
-        [] => Ok(numbers),
-        rest => read_rest(rest, tags, numbers),
-    }
-}
-
-/// What is left of a message that is written in another way, or has a fault.
-#[inline(never)]
-fn read_rest<const N: usize>(message: &[u8], tags: [u8; N], numbers: [u64; N]) -> Result<[u64; N], Fault> {
-    read(message, tags, numbers)
-}
-
-/// Type and unit, as indexes of strings.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct ValueType {
-    pub(crate) kind: u64,
-    pub(crate) unit: u64,
-}
-
-impl ValueType {
-    const TAGS: [u8; 2] = [0x08, 0x10];
-
-    #[inline(always)]
-    pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        read(message, Self::TAGS, [0; 2]).map(Self::of)
-    }
-
-    #[inline(always)]
-    fn of([kind, unit]: [u64; 2]) -> Self {
-        Self { kind, unit }
-    }
-}
-
-/// A label: indexes of strings, but for the number.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Label {
-    pub(crate) key: u64,
-    pub(crate) text: u64,
-    pub(crate) number: u64,
-    pub(crate) unit: u64,
-}
-
-impl Label {
-    const TAGS: [u8; 4] = [0x08, 0x10, 0x18, 0x20];
-
-    #[inline(always)]
-    pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        read(message, Self::TAGS, [0; 4]).map(Self::of)
-    }
-
-    #[inline(always)]
-    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
-        read_within(message, Self::TAGS).map(Self::of)
-    }
-
-    #[inline(always)]
-    fn of([key, text, number, unit]: [u64; 4]) -> Self {
-        Self {
-            key,
-            text,
-            number,
-            unit,
+/// A message of numbers: what each of them is called, and its tag.
+macro_rules! numbers {
+    ($(#[$about:meta])* $name:ident { $($field:ident = $tag:literal),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Default)]
+        pub(crate) struct $name {
+            $(pub(crate) $field: u64,)+
         }
-    }
+
+        impl $name {
+            #[inline(always)]
+            pub(crate) fn read<'a>(message: impl Into<Message<'a>>) -> Result<Self, Fault> {
+                let [$($field),+] = read(message.into(), [$($tag),+])?;
+                Ok(Self { $($field),+ })
+            }
+        }
+    };
+}
+
+numbers! {
+    /// Type and unit, as indexes of strings.
+    ValueType { kind = 0x08, unit = 0x10 }
+}
+
+numbers! {
+    /// A label: indexes of strings, but for the number.
+    Label { key = 0x08, text = 0x10, number = 0x18, unit = 0x20 }
 }
 
 impl Label {
@@ -115,124 +83,30 @@ impl Label {
     }
 }
 
-/// A mapping.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Mapping {
-    pub(crate) id: u64,
-    pub(crate) start: u64,
-    pub(crate) limit: u64,
-    pub(crate) offset: u64,
-    pub(crate) file: u64,
-    pub(crate) build_id: u64,
-    pub(crate) has_functions: u64,
-    pub(crate) has_filenames: u64,
-    pub(crate) has_line_numbers: u64,
-    pub(crate) has_inline_frames: u64,
-}
-
-impl Mapping {
-    const TAGS: [u8; 10] = [0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x38, 0x40, 0x48, 0x50];
-
-    #[inline(always)]
-    pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        read(message, Self::TAGS, [0; 10]).map(Self::of)
-    }
-
-    #[inline(always)]
-    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
-        read_within(message, Self::TAGS).map(Self::of)
-    }
-
-    #[inline(always)]
-    fn of(
-        [
-            id,
-            start,
-            limit,
-            offset,
-            file,
-            build_id,
-            has_functions,
-            has_filenames,
-            has_line_numbers,
-            has_inline_frames,
-        ]: [u64; 10],
-    ) -> Self {
-        Self {
-            id,
-            start,
-            limit,
-            offset,
-            file,
-            build_id,
-            has_functions,
-            has_filenames,
-            has_line_numbers,
-            has_inline_frames,
-        }
+numbers! {
+    /// A mapping.
+    Mapping {
+        id = 0x08,
+        start = 0x10,
+        limit = 0x18,
+        offset = 0x20,
+        file = 0x28,
+        build_id = 0x30,
+        has_functions = 0x38,
+        has_filenames = 0x40,
+        has_line_numbers = 0x48,
+        has_inline_frames = 0x50,
     }
 }
 
-/// A line of a location.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Line {
-    pub(crate) function: u64,
-    pub(crate) line: u64,
-    pub(crate) column: u64,
+numbers! {
+    /// A line of a location.
+    Line { function = 0x08, line = 0x10, column = 0x18 }
 }
 
-impl Line {
-    const TAGS: [u8; 3] = [0x08, 0x10, 0x18];
-
-    #[inline(always)]
-    pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        read(message, Self::TAGS, [0; 3]).map(Self::of)
-    }
-
-    #[inline(always)]
-    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
-        read_within(message, Self::TAGS).map(Self::of)
-    }
-
-    #[inline(always)]
-    fn of([function, line, column]: [u64; 3]) -> Self {
-        Self { function, line, column }
-    }
-}
-
-/// A function.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Function {
-    pub(crate) id: u64,
-    pub(crate) name: u64,
-    pub(crate) system_name: u64,
-    pub(crate) file: u64,
-    pub(crate) start_line: u64,
-}
-
-impl Function {
-    const TAGS: [u8; 5] = [0x08, 0x10, 0x18, 0x20, 0x28];
-
-    #[inline(always)]
-    pub(crate) fn read(message: &[u8]) -> Result<Self, Fault> {
-        read(message, Self::TAGS, [0; 5]).map(Self::of)
-    }
-
-    #[inline(always)]
-    pub(crate) fn read_within(message: Message<'_>) -> Result<Self, Fault> {
-        read_within(message, Self::TAGS).map(Self::of)
-    }
-
-    #[inline(always)]
-    fn of([id, name, system_name, file, start_line]: [u64; 5]) -> Self {
-        Self {
-            id,
-            name,
-            system_name,
-            file,
-            start_line,
-        }
-    }
+numbers! {
+    /// A function.
+    Function { id = 0x08, name = 0x10, system_name = 0x18, file = 0x20, start_line = 0x28 }
 }
 
 #[cfg(test)]
@@ -273,11 +147,11 @@ mod tests {
             }
             let mut message = fields.concat();
             message.truncate(message.len().saturating_sub(cut));
-            let expected = read(&message, TAGS, [0; 4]);
-            prop_assert_eq!(read_within(message[..].into(), TAGS), expected);
+            let expected = read_plainly(&message, TAGS, [0; 4]);
+            prop_assert_eq!(read(message[..].into(), TAGS), expected);
             let onward = [message.clone(), after.concat()].concat();
             let within = Message::new(&onward, message.len() as u64).unwrap();
-            prop_assert_eq!(read_within(within, TAGS), expected);
+            prop_assert_eq!(read(within, TAGS), expected);
         }
     }
 }

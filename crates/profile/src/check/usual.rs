@@ -35,7 +35,7 @@ pub(super) fn sample(message: Message<'_>, places: &mut [u64]) -> Option<Sample>
     }
     values(&mut glance, &mut places)?;
     while let Some(message) = glance.message(0x1a) {
-        let label = Label::read_within(message).ok()?;
+        let label = Label::read(message).ok()?;
         found.labels += 1;
         found.string_index_max = found.string_index_max.max(label.string_index_max());
     }
@@ -61,7 +61,7 @@ pub(super) fn location(message: Message<'_>) -> Option<u64> {
     let (mut numbers, mut lines) = ([0; 3], 0);
     glance.numbers([0x08, 0x10, 0x18], &mut numbers);
     while let Some(message) = glance.message(0x22) {
-        let line = Line::read_within(message).ok()?;
+        let line = Line::read(message).ok()?;
         (line.function != 0).then_some(())?;
         lines += 1;
     }
@@ -74,7 +74,7 @@ pub(super) fn location(message: Message<'_>) -> Option<u64> {
 /// The largest index of a string in a function with an id.
 #[inline(always)]
 pub(super) fn function(message: Message<'_>) -> Option<u64> {
-    let function = Function::read_within(message).ok()?;
+    let function = Function::read(message).ok()?;
     let string_index_max = function.name.max(function.system_name).max(function.file);
     (function.id != 0).then_some(string_index_max)
 }

@@ -324,7 +324,7 @@ impl Columns {
 
     #[inline(always)]
     fn label(&mut self, message: Message<'_>) -> Result<(), Fault> {
-        let found = messages::Label::read_within(message)?;
+        let found = messages::Label::read(message)?;
         self.string_index_max = self.string_index_max.max(found.string_index_max());
         if let Some(label) = label(&found) {
             self.samples.labels.push(label);
@@ -335,7 +335,7 @@ impl Columns {
     #[inline(never)]
     fn mapping(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.mappings.len() as u64 + 1, limits.mappings_max, "mappings")?;
-        let found = messages::Mapping::read_within(message)?;
+        let found = messages::Mapping::read(message)?;
         let mapping = Mapping {
             id: found.id,
             start: found.start,
@@ -411,7 +411,7 @@ impl Columns {
 
     #[inline(always)]
     fn line(&mut self, message: Message<'_>) -> Result<(), Fault> {
-        let found = messages::Line::read_within(message)?;
+        let found = messages::Line::read(message)?;
         self.lines.push(Line {
             function: self.ids.narrow(found.function),
             line: found.line.cast_signed(),
@@ -423,7 +423,7 @@ impl Columns {
     #[inline(never)]
     fn function(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.functions.len() as u64 + 1, limits.functions_max, "functions")?;
-        let found = messages::Function::read_within(message)?;
+        let found = messages::Function::read(message)?;
         let function = Function {
             id: found.id,
             name: self.string(found.name),
