@@ -1,6 +1,8 @@
 //! The messages of a profile: their tags, and what those say that hold numbers and nothing else, as they stand on the wire.
 //! The check and the decoder read them here, so that they read the same.
 
+use fearless_simd::Simd;
+
 use crate::wire::{Fault, Fields, Glance, Message, Tags};
 
 // The tags of messages that hold more than numbers: field numbers and wire types, numbers that repeat with both of theirs.
@@ -46,6 +48,22 @@ fn read_plainly<const N: usize>(message: &[u8], tags: [u8; N], mut numbers: [u64
     Ok(numbers)
 }
 
+/// A message that is made of numbers.
+pub(crate) trait Numbers<const N: usize>: Sized {
+    const TAGS: [u8; N];
+
+    fn of(numbers: [u64; N]) -> Self;
+}
+
+/// Reads a message of a kind that differs from one to the next in how long its numbers are, as lines and functions do.
+#[inline(always)]
+pub(crate) fn read_varied<S: Simd, M: Numbers<N>, const N: usize>(simd: S, message: Message<'_>) -> Result<M, Fault> {
+    match message.short_numbers(simd, M::TAGS) {
+        Some(numbers) => Ok(M::of(numbers)),
+        None => read(message, M::TAGS).map(M::of),
+    }
+}
+
 /// A message of numbers: what each of them is called, and its tag.
 macro_rules! numbers {
     ($(#[$about:meta])* $name:ident { $($field:ident = $tag:literal),+ $(,)? }) => {
@@ -55,11 +73,19 @@ macro_rules! numbers {
             $(pub(crate) $field: u64,)+
         }
 
+        impl Numbers<{ [$($tag),+].len() }> for $name {
+            const TAGS: [u8; [$($tag),+].len()] = [$($tag),+];
+
+            #[inline(always)]
+            fn of([$($field),+]: [u64; [$($tag),+].len()]) -> Self {
+                Self { $($field),+ }
+            }
+        }
+
         impl $name {
             #[inline(always)]
             pub(crate) fn read<'a>(message: impl Into<Message<'a>>) -> Result<Self, Fault> {
-                let [$($field),+] = read(message.into(), [$($tag),+])?;
-                Ok(Self { $($field),+ })
+                read(message.into(), Self::TAGS).map(Self::of)
             }
         }
     };
@@ -111,12 +137,16 @@ numbers! {
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::{Level, dispatch};
     use proptest::prelude::*;
     use testkit::soak;
 
     use super::*;
 
-    const TAGS: [u8; 4] = [0x08, 0x10, 0x18, 0x20];
+    numbers! {
+        /// Any message.
+        Four { a = 0x08, b = 0x10, c = 0x18, d = 0x20 }
+    }
 
     /// Fields with these tags in any order, ones that are unknown, written at length, or mistaken; and bytes of no meaning.
     fn field() -> impl Strategy<Value = Vec<u8>> {
@@ -147,11 +177,16 @@ mod tests {
             }
             let mut message = fields.concat();
             message.truncate(message.len().saturating_sub(cut));
-            let expected = read_plainly(&message, TAGS, [0; 4]);
-            prop_assert_eq!(read(message[..].into(), TAGS), expected);
+            let expected = read_plainly(&message, Four::TAGS, [0; 4]);
             let onward = [message.clone(), after.concat()].concat();
             let within = Message::new(&onward, message.len() as u64).unwrap();
-            prop_assert_eq!(read(within, TAGS), expected);
+            let numbers = |four: Four| [four.a, four.b, four.c, four.d];
+            for message in [message[..].into(), within] {
+                prop_assert_eq!(Four::read(message).map(numbers), expected);
+                for level in [Level::new(), Level::baseline()] {
+                    prop_assert_eq!(dispatch!(level, simd => read_varied(simd, message)).map(numbers), expected);
+                }
+            }
         }
     }
 }

@@ -4,8 +4,10 @@
 //! unknown fields are skipped. One difference is on purpose: google/pprof skips a field numbered 0, which the
 //! format forbids, and so takes a file of zeros for an empty profile; here it is an error.
 
+mod batch;
 mod glance;
 
+pub(crate) use batch::Batch;
 pub(crate) use glance::{Glance, Message};
 
 /// Why bytes are not a message.

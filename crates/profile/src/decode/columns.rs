@@ -1,6 +1,8 @@
 //! One pass over the wire: every message into its column, in the model's own form but for what only the end of the
 //! profile tells: what ids mean, and whether strings are there.
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use super::packed::{packed_ids, packed_values};
 use super::refused;
 use crate::buffers::Buffers;
@@ -152,23 +154,34 @@ impl Columns {
             period: 0,
             comments: Vec::new(),
         };
+        dispatch!(Level::new(), simd => columns.read_fields(simd, bytes, limits))?;
+        Ok(columns)
+    }
+
+    #[inline(always)]
+    fn read_fields<S: Simd>(&mut self, simd: S, bytes: &[u8], limits: &Limits) -> Result<(), CheckError> {
         let mut cursor = Cursor::new(bytes);
         while !cursor.is_empty() {
             let offset = bytes.len() - cursor.rest().len();
-            columns
-                .field(&mut cursor, bytes.len(), limits)
+            self.field(simd, &mut cursor, bytes.len(), limits)
                 .map_err(|refusal| match refusal {
                     Refusal::Fault(fault) => refused(fault, offset, bytes),
                     Refusal::Limit(limit) => limit.into(),
                 })?;
         }
-        Ok(columns)
+        Ok(())
     }
 
     /// Reads the next field. Where the profile ends inside it, more bytes may mend it; what is inside a message cannot be
     /// mended.
     #[inline(always)]
-    fn field(&mut self, profile: &mut Cursor<'_>, end: usize, limits: &Limits) -> Result<(), Refusal> {
+    fn field<S: Simd>(
+        &mut self,
+        simd: S,
+        profile: &mut Cursor<'_>,
+        end: usize,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
         match profile.varint()? {
             0x0a => {
                 let limit = limits.sample_types_max;
@@ -176,18 +189,34 @@ impl Columns {
                 self.sample_types
                     .push(ValueType::read(profile.bytes()?).map_err(whole)?);
             }
-            0x12 => self
-                .sample(message(profile, limits)?, limits)
-                .map_err(Refusal::inside)?,
+            // The messages that there are thousands of are functions of their own, or the registers would not do for all.
+            0x12 => {
+                let message = message(profile, limits)?;
+                simd.vectorize(
+                    #[inline(always)]
+                    || self.sample(simd, message, limits),
+                )
+                .map_err(Refusal::inside)?;
+            }
             0x1a => self
                 .mapping(message(profile, limits)?, limits)
                 .map_err(Refusal::inside)?,
-            0x22 => self
-                .location(message(profile, limits)?, limits)
-                .map_err(Refusal::inside)?,
-            0x2a => self
-                .function(message(profile, limits)?, limits)
-                .map_err(Refusal::inside)?,
+            0x22 => {
+                let message = message(profile, limits)?;
+                simd.vectorize(
+                    #[inline(always)]
+                    || self.location(simd, message, limits),
+                )
+                .map_err(Refusal::inside)?;
+            }
+            0x2a => {
+                let message = message(profile, limits)?;
+                simd.vectorize(
+                    #[inline(always)]
+                    || self.function(simd, message, limits),
+                )
+                .map_err(Refusal::inside)?;
+            }
             0x32 => {
                 let string = profile.bytes()?;
                 at_most(self.strings.len() as u64 + 1, limits.strings_max, "strings")?;
@@ -235,15 +264,15 @@ impl Columns {
         Ok(())
     }
 
-    #[inline(never)]
-    fn sample(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
+    #[inline(always)]
+    fn sample<S: Simd>(&mut self, simd: S, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.samples.len() as u64 + 1, limits.samples_max, "samples")?;
         let (stacks_before, values_before, labels_before) = (
             self.samples.stacks.len(),
             self.samples.values.len(),
             self.samples.labels.len(),
         );
-        self.sample_fields(message, limits)?;
+        self.sample_fields(simd, message, limits)?;
         let samples = &mut self.samples;
         let (locations, values) = (
             samples.stacks.len() - stacks_before,
@@ -274,15 +303,15 @@ impl Columns {
     }
 
     #[inline(always)]
-    fn sample_fields(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
+    fn sample_fields<S: Simd>(&mut self, simd: S, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         let mut labels = 0;
         let mut glance = Glance::new(message);
         // Go's runtime writes the values first, others the stack.
-        self.values(&mut glance)?;
+        self.values(simd, &mut glance)?;
         if let Some(packed) = glance.message(0x0a) {
-            packed_ids(packed.bytes(), &mut self.samples.stacks, &mut self.ids).map_err(|fault| glance.fault(fault))?;
+            packed_ids(simd, packed, &mut self.samples.stacks, &mut self.ids).map_err(|fault| glance.fault(fault))?;
         }
-        self.values(&mut glance)?;
+        self.values(simd, &mut glance)?;
         while let Some(label) = glance.message(0x1a) {
             count_label(&mut labels, limits)?;
             self.label(label).map_err(|fault| glance.fault(fault))?;
@@ -290,13 +319,13 @@ impl Columns {
         let mut fields = Fields::new(glance.rest())?;
         while !fields.is_at_end() {
             if fields.is(0x0a) {
-                packed_ids(fields.bytes()?, &mut self.samples.stacks, &mut self.ids)?;
+                packed_ids(simd, fields.bytes()?.into(), &mut self.samples.stacks, &mut self.ids)?;
             }
             while fields.is(0x08) {
                 self.samples.stacks.push(self.ids.narrow(fields.varint()?));
             }
             if fields.is(0x12) {
-                packed_values(fields.bytes()?, &mut self.samples.values)?;
+                packed_values(simd, fields.bytes()?.into(), &mut self.samples.values)?;
             }
             while fields.is(0x10) {
                 self.samples.values.push(fields.varint()?.cast_signed());
@@ -312,9 +341,9 @@ impl Columns {
 
     /// The values of a sample, if they come next.
     #[inline(always)]
-    fn values(&mut self, sample: &mut Glance<'_>) -> Result<(), Fault> {
+    fn values<S: Simd>(&mut self, simd: S, sample: &mut Glance<'_>) -> Result<(), Fault> {
         if let Some(packed) = sample.message(0x12) {
-            packed_values(packed.bytes(), &mut self.samples.values).map_err(|fault| sample.fault(fault))?;
+            packed_values(simd, packed, &mut self.samples.values).map_err(|fault| sample.fault(fault))?;
         }
         while let Some(value) = sample.number(0x10) {
             self.samples.values.push(value.cast_signed());
@@ -357,8 +386,8 @@ impl Columns {
         Ok(())
     }
 
-    #[inline(never)]
-    fn location(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
+    #[inline(always)]
+    fn location<S: Simd>(&mut self, simd: S, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.locations.len() as u64 + 1, limits.locations_max, "locations")?;
         let lines_begin = self.lines.len();
         let mut numbers = [0; 3];
@@ -366,7 +395,7 @@ impl Columns {
         glance.numbers([0x08, 0x10, 0x18], &mut numbers);
         let [mut id, mut mapping, mut address] = numbers;
         while let Some(line) = glance.message(0x22) {
-            self.line(line).map_err(|fault| glance.fault(fault))?;
+            self.line(simd, line).map_err(|fault| glance.fault(fault))?;
         }
         // Go's runtime writes the mapping last.
         mapping = glance.number(0x10).unwrap_or(mapping);
@@ -383,7 +412,7 @@ impl Columns {
                 address = fields.varint()?;
             }
             while fields.is(0x22) {
-                self.line(fields.bytes()?.into())?;
+                self.line(simd, fields.bytes()?.into())?;
             }
             if fields.is(0x28) {
                 is_folded = fields.varint()?;
@@ -410,8 +439,8 @@ impl Columns {
     }
 
     #[inline(always)]
-    fn line(&mut self, message: Message<'_>) -> Result<(), Fault> {
-        let found = messages::Line::read(message)?;
+    fn line<S: Simd>(&mut self, simd: S, message: Message<'_>) -> Result<(), Fault> {
+        let found: messages::Line = messages::read_varied(simd, message)?;
         self.lines.push(Line {
             function: self.ids.narrow(found.function),
             line: found.line.cast_signed(),
@@ -420,10 +449,10 @@ impl Columns {
         Ok(())
     }
 
-    #[inline(never)]
-    fn function(&mut self, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
+    #[inline(always)]
+    fn function<S: Simd>(&mut self, simd: S, message: Message<'_>, limits: &Limits) -> Result<(), Refusal> {
         at_most(self.functions.len() as u64 + 1, limits.functions_max, "functions")?;
-        let found = messages::Function::read(message)?;
+        let found: messages::Function = messages::read_varied(simd, message)?;
         let function = Function {
             id: found.id,
             name: self.string(found.name),

@@ -9,9 +9,9 @@ use super::{Cursor, Fault, Fields, count_packed};
 /// Whoever may look past the end need not ask at every byte whether it is the last.
 #[derive(Clone, Copy)]
 pub(crate) struct Message<'a> {
-    onward: &'a [u8],
+    pub(super) onward: &'a [u8],
     /// How many bytes come after the message.
-    after: usize,
+    pub(super) after: usize,
 }
 
 impl<'a> Message<'a> {
