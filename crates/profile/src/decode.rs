@@ -20,9 +20,13 @@ use columns::Columns;
 pub(crate) use resolve::in_order;
 use resolve::{NO_STRING, NO_STRINGS};
 
-/// The output at first, while unpacking. Then it grows by half: what a trailer claims is no reason to take memory.
+/// The output at first, while unpacking. Then it grows to what the trailer claims, and by half where that is not enough.
 /// No less than a line of the legacy formats, or its beginning could not say that it has no end.
 const UNPACK_BYTES: usize = 64 << 10;
+
+/// A claim is no reason to take more memory than so many times the packed bytes. Real profiles grow to eleven times their
+/// size at most.
+const CLAIM_EXPANSION_MAX: usize = 16;
 
 /// Unpacks gzip of one or many members; bytes that are no gzip are given back as they are.
 ///
@@ -61,6 +65,9 @@ pub(crate) fn unpack_while<'a>(
             Ok(Cow::Borrowed(bytes))
         };
     }
+    let claimed = bytes.last_chunk().map_or(0, |len| u32::from_le_bytes(*len) as usize);
+    // One byte more, or a buffer that is just full could not tell that nothing follows.
+    let expected = claimed.min(bytes.len().saturating_mul(CLAIM_EXPANSION_MAX)) + 1;
     let mut gunzip = Gunzip::new();
     let (mut input, mut output, mut filled) = (bytes, vec![0; UNPACK_BYTES], 0_usize);
     loop {
@@ -68,7 +75,7 @@ pub(crate) fn unpack_while<'a>(
             if filled == UNPACK_BYTES && !may_begin(&output) {
                 return Err(other_thing(&output));
             }
-            output.resize(output.len() + output.len() / 2, 0);
+            output.resize((output.len() + output.len() / 2).max(expected), 0);
         }
         let space = output.get_mut(filled..).unwrap_or_default();
         let space_bytes = space.len();

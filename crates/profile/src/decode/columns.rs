@@ -61,9 +61,10 @@ impl Ids {
     }
 }
 
-/// The most entries that a column has room for before there are any: those of a profile of four megabytes at one in 64
-/// bytes. Together that is 10 MiB, which nobody touches before there is something to put into them; what needs more grows.
-const ROOM_MAX: usize = 64 << 10;
+/// The most entries that a column has room for before there are any: those of a profile of sixteen megabytes at one in 64
+/// bytes. Together that is 40 MiB, which nobody touches before there is something to put into them; what needs more grows,
+/// and is copied and its new pages are faulted in each time.
+const ROOM_MAX: usize = 256 << 10;
 
 /// A whole profile as the wire has it. Places are 32 bits wide: the bytes of a profile are at most 4 GiB, and nothing in a
 /// column takes less than one of them.
@@ -121,9 +122,9 @@ impl Columns {
         let mut empty = buffers.profile;
         empty.samples.values.reserve(room(16));
         empty.samples.stacks.reserve(room(4));
-        empty.samples.stack_ends.reserve(room(128));
-        empty.samples.labels.reserve(room(64));
-        empty.samples.label_ends.reserve(room(128));
+        empty.samples.stack_ends.reserve(room(32));
+        empty.samples.labels.reserve(room(32));
+        empty.samples.label_ends.reserve(room(32));
         empty.locations.reserve(room(64));
         empty.lines.reserve(room(64));
         empty.functions.reserve(room(128));
