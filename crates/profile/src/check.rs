@@ -20,7 +20,6 @@ use crate::limits::{LimitExceeded, Limits};
 
 mod names;
 mod tally;
-mod usual;
 mod walk;
 
 use walk::Walker;

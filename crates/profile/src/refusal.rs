@@ -1,7 +1,7 @@
 //! Why a field was refused, by the streaming check and by the decoder alike.
 
 use crate::limits::LimitExceeded;
-use crate::wire::{Fault, whole};
+use crate::wire::{Fault, Glance, whole};
 
 /// Why a field was refused.
 pub(crate) enum Refusal {
@@ -15,6 +15,15 @@ impl Refusal {
     pub(crate) fn inside(self) -> Self {
         match self {
             Self::Fault(fault) => Self::Fault(whole(fault)),
+            Self::Limit(limit) => Self::Limit(limit),
+        }
+    }
+
+    /// The same of what was read last: a fault of the tag after it comes first.
+    #[cold]
+    pub(crate) fn before(self, glance: Glance<'_>) -> Self {
+        match self {
+            Self::Fault(fault) => Self::Fault(glance.fault(fault)),
             Self::Limit(limit) => Self::Limit(limit),
         }
     }

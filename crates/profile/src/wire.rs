@@ -323,7 +323,7 @@ pub(crate) fn whole(fault: Fault) -> Fault {
 ///
 /// Eight bytes at a time: a varint ends at each byte below 0x80, so counting is counting those, and a varint is too
 /// long where ten bytes in a row continue, which two neighbouring words tell by their ends.
-pub(crate) fn count_packed(packed: &[u8]) -> Result<u64, Fault> {
+fn count_packed(packed: &[u8]) -> Result<u64, Fault> {
     const CONTINUES: u64 = 0x8080_8080_8080_8080;
     const TOO_LONG: Fault = Fault::Bad("a varint is longer than ten bytes");
     let Some(last) = packed.last() else { return Ok(0) };
@@ -394,12 +394,7 @@ mod tests {
             prop_assert_eq!(count_packed(&packed).ok(), count);
             let onward = [packed.as_slice(), &after].concat();
             let message = Message::new(&onward, packed.len() as u64).unwrap();
-            prop_assert_eq!(message.count_varints(), count);
-            let mut places = vec![0; numbers.as_ref().map_or(20, Vec::len)];
-            let read = message.varints(&mut places.iter_mut()).map(|()| places.clone());
-            prop_assert_eq!(&read, &numbers);
-            let places = &mut places.iter_mut();
-            prop_assert!(numbers.is_none() || places.next().is_none() || message.varints(places).is_none());
+            prop_assert_eq!(message.count_varints().ok(), count);
         }
     }
 

@@ -1,12 +1,11 @@
 //! What the messages of a profile add up to, each of them checked by itself.
 
 use super::names::Names;
-use super::usual;
 use super::{CheckError, Summary};
 use crate::limits::{LimitExceeded, Limits, at_most};
 use crate::messages::{self, Function, Label, Line, Mapping, ValueType};
 use crate::refusal::Refusal;
-use crate::wire::{Cursor, Fault, Fields, Glance, Message, Value, count_packed, whole};
+use crate::wire::{Cursor, Fault, Fields, Glance, Message, Value, whole};
 
 /// Counters of a profile.
 pub(super) struct Tally {
@@ -18,8 +17,6 @@ pub(super) struct Tally {
     /// In all samples.
     stacked: u64,
     totals: Vec<i64>,
-    /// Of the sample at hand, which is not yet known to be whole. Here, or each small sample would pay for making it anew.
-    values: [u64; usual::VALUES_MAX],
     mappings: u64,
     locations: u64,
     functions: u64,
@@ -56,7 +53,6 @@ impl Tally {
             samples: 0,
             stacked: 0,
             totals: Vec::new(),
-            values: [0; usual::VALUES_MAX],
             mappings: 0,
             locations: 0,
             functions: 0,
@@ -74,90 +70,39 @@ impl Tally {
         &self.limits
     }
 
-    /// Takes the whole fields that `bytes` begin with, up to the first that is not in the usual form or runs into a limit.
-    /// Gives the bytes that it took.
-    pub(super) fn take_usual(&mut self, bytes: &[u8]) -> usize {
-        let mut taken = Glance::new(bytes.into());
-        let mut glance = taken;
+    /// Takes what most of a profile is: the samples, locations, functions and strings that `bytes` have from `at` on, as far
+    /// as they are whole. Steps over each.
+    pub(super) fn take_messages(&mut self, bytes: &[u8], at: &mut usize) -> Result<(), Refusal> {
+        let mut glance = Glance::new(bytes.get(*at..).unwrap_or_default().into());
         while let Some((tag, message)) = glance.tagged_message() {
-            let is_taken = match tag {
-                0x12 => self.usual_sample(message),
-                0x22 => self.usual_location(message),
-                0x2a => self.usual_function(message),
-                0x32 => self.usual_string(message),
-                _ => None,
-            };
-            if is_taken.is_none() {
+            let len = message.len() as u64;
+            if tag == 0x32 {
+                at_most(len, self.limits.string_bytes_max, "bytes in one string")?;
+                self.string(message.bytes())?;
+            } else if [0x12, 0x22, 0x2a].contains(&tag) {
+                at_most(len, self.limits.message_bytes_max, "bytes in one message")?;
+                match tag {
+                    0x12 => self.sample(message),
+                    0x22 => self.location(message),
+                    _ => self.function(message),
+                }
+                .map_err(Refusal::inside)?;
+            } else {
                 break;
             }
-            taken = glance;
+            *at = bytes.len() - glance.rest().len();
         }
-        bytes.len() - taken.rest().len()
-    }
-
-    #[inline(always)]
-    fn usual_sample(&mut self, message: Message<'_>) -> Option<()> {
-        let values = self.values.get_mut(..self.totals.len())?;
-        let sample = usual::sample(message, values)?;
-        let stacked = self.stacked + sample.locations;
-        let is_within = message.len() as u64 <= self.limits.message_bytes_max
-            && self.samples < self.limits.samples_max
-            && sample.locations <= self.limits.locations_per_sample_max
-            && stacked <= self.limits.locations_in_samples_max
-            && sample.labels <= self.limits.labels_per_sample_max;
-        // The first one says how many values there are.
-        if self.samples == 0 || !is_within {
-            return None;
-        }
-        for (total, value) in self.totals.iter_mut().zip(&*values) {
-            *total = total.wrapping_add(value.cast_signed());
-        }
-        self.samples += 1;
-        self.stacked = stacked;
-        self.labels += sample.labels;
-        self.note_string(sample.string_index_max);
-        Some(())
-    }
-
-    #[inline(always)]
-    fn usual_location(&mut self, message: Message<'_>) -> Option<()> {
-        let lines = usual::location(message)?;
-        let is_within = message.len() as u64 <= self.limits.message_bytes_max
-            && self.locations < self.limits.locations_max
-            && lines <= self.limits.lines_per_location_max;
-        self.locations += u64::from(is_within);
-        is_within.then_some(())
-    }
-
-    #[inline(always)]
-    fn usual_function(&mut self, message: Message<'_>) -> Option<()> {
-        let string_index_max = usual::function(message)?;
-        if message.len() as u64 > self.limits.message_bytes_max || self.functions >= self.limits.functions_max {
-            return None;
-        }
-        self.functions += 1;
-        self.note_string(string_index_max);
-        Some(())
-    }
-
-    #[inline(always)]
-    fn usual_string(&mut self, string: Message<'_>) -> Option<()> {
-        let seen = self.names.seen();
-        if string.len() as u64 > self.limits.string_bytes_max || seen == 0 || seen >= self.limits.strings_max {
-            return None;
-        }
-        self.names.push(string.bytes());
-        Some(())
+        Ok(())
     }
 
     /// Takes one whole field of the profile.
     pub(super) fn take(&mut self, number: u64, value: Value<'_>) -> Result<(), Refusal> {
         match number {
             SAMPLE_TYPE => self.sample_type(value.bytes()?).map_err(Refusal::inside),
-            SAMPLE => self.sample(value.bytes()?).map_err(Refusal::inside),
+            SAMPLE => self.sample(value.bytes()?.into()).map_err(Refusal::inside),
             MAPPING => self.mapping(value.bytes()?).map_err(Refusal::inside),
-            LOCATION => self.location(value.bytes()?).map_err(Refusal::inside),
-            FUNCTION => self.function(value.bytes()?).map_err(Refusal::inside),
+            LOCATION => self.location(value.bytes()?.into()).map_err(Refusal::inside),
+            FUNCTION => self.function(value.bytes()?.into()).map_err(Refusal::inside),
             STRING => self.string(value.bytes()?),
             COMMENT => self.comment(value),
             PERIOD_TYPE => {
@@ -216,69 +161,125 @@ impl Tally {
         Ok(())
     }
 
-    fn sample(&mut self, message: &[u8]) -> Result<(), Refusal> {
+    #[inline(always)]
+    fn sample(&mut self, message: Message<'_>) -> Result<(), Refusal> {
         self.samples += 1;
         at_most(self.samples, self.limits.samples_max, "samples")?;
-        let first = self.samples == 1;
-        let (mut locations, mut values, mut labels) = (0_u64, 0_usize, 0_u64);
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x0a) {
-                locations += count_packed(fields.bytes()?)?;
-            }
-            while fields.is(0x08) {
-                fields.varint()?;
-                locations += 1;
-            }
-            if fields.is(0x12) {
-                let mut packed = Cursor::new(fields.bytes()?);
-                while !packed.is_empty() {
-                    self.sample_value(first, values, packed.varint()?)?;
-                    values += 1;
-                }
-            }
-            while fields.is(0x10) {
-                self.sample_value(first, values, fields.varint()?)?;
-                values += 1;
-            }
-            while fields.is(0x1a) {
-                labels += 1;
-                at_most(labels, self.limits.labels_per_sample_max, "labels in one sample")?;
-                self.note_string(Label::read(fields.bytes()?)?.string_index_max());
-            }
-            fields.skip_unknown(messages::SAMPLE)?;
+        let mut sample = Sample::default();
+        let mut glance = Glance::new(message);
+        // Go's runtime writes the values first, others the stack.
+        self.sample_values(&mut sample, &mut glance)?;
+        if let Some(packed) = glance.message(0x0a) {
+            sample.locations += packed.count_varints().map_err(|fault| glance.fault(fault))?;
+        }
+        while glance.number(0x08).is_some() {
+            sample.locations += 1;
+        }
+        self.sample_values(&mut sample, &mut glance)?;
+        while let Some(label) = glance.message(0x1a) {
+            self.sample_label(&mut sample, label)
+                .map_err(|refusal| refusal.before(glance))?;
+        }
+        if !glance.is_at_end() {
+            sample = self.sample_plainly(sample, glance.rest())?;
         }
         at_most(
-            locations,
+            sample.locations,
             self.limits.locations_per_sample_max,
             "locations in one sample",
         )?;
-        self.stacked += locations;
+        self.stacked += sample.locations;
         at_most(
             self.stacked,
             self.limits.locations_in_samples_max,
             "locations in all samples",
         )?;
-        if values == 0 {
+        if sample.values == 0 {
             return Err(Fault::Bad("a sample has no values").into());
         }
-        if values != self.totals.len() {
+        if sample.values != self.totals.len() {
             return Err(VALUES_DIFFER.into());
         }
-        self.labels += labels;
+        self.labels += sample.labels;
         Ok(())
     }
 
-    /// Adds the sample's value at `place`. The first sample says how many there are: the sample types may come later.
-    fn sample_value(&mut self, first: bool, place: usize, value: u64) -> Result<(), Refusal> {
-        match self.totals.get_mut(place) {
-            Some(total) => *total = total.wrapping_add(value.cast_signed()),
-            None if first => {
-                at_most(place as u64 + 1, self.limits.sample_types_max, "values in one sample")?;
-                self.totals.push(value.cast_signed());
+    /// Reads what is left of a sample that is written in another way, or has a fault.
+    #[inline(never)]
+    fn sample_plainly(&mut self, mut sample: Sample, rest: &[u8]) -> Result<Sample, Refusal> {
+        let mut fields = Fields::new(rest)?;
+        while !fields.is_at_end() {
+            if fields.is(0x0a) {
+                sample.locations += Message::from(fields.bytes()?).count_varints()?;
             }
-            None => return Err(VALUES_DIFFER.into()),
+            while fields.is(0x08) {
+                fields.varint()?;
+                sample.locations += 1;
+            }
+            if fields.is(0x12) {
+                self.packed_values(&mut sample, fields.bytes()?)?;
+            }
+            while fields.is(0x10) {
+                self.sample_value(&mut sample, fields.varint()?)?;
+            }
+            while fields.is(0x1a) {
+                self.sample_label(&mut sample, fields.bytes()?.into())?;
+            }
+            fields.skip_unknown(messages::SAMPLE)?;
         }
+        Ok(sample)
+    }
+
+    /// The values of a sample, if they come next.
+    #[inline(always)]
+    fn sample_values(&mut self, sample: &mut Sample, glance: &mut Glance<'_>) -> Result<(), Refusal> {
+        if let Some(packed) = glance.message(0x12) {
+            self.packed_values(sample, packed.bytes())
+                .map_err(|refusal| refusal.before(*glance))?;
+        }
+        while let Some(value) = glance.number(0x10) {
+            self.sample_value(sample, value)?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn packed_values(&mut self, sample: &mut Sample, packed: &[u8]) -> Result<(), Refusal> {
+        let mut packed = Cursor::new(packed);
+        while !packed.is_empty() {
+            self.sample_value(sample, packed.varint()?)?;
+        }
+        Ok(())
+    }
+
+    /// Adds one more value to the total of its type. The first sample says how many there are: the sample types may come
+    /// later.
+    #[inline(always)]
+    fn sample_value(&mut self, sample: &mut Sample, value: u64) -> Result<(), Refusal> {
+        match self.totals.get_mut(sample.values) {
+            Some(total) => *total = total.wrapping_add(value.cast_signed()),
+            None => self.first_value(value)?,
+        }
+        sample.values += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn first_value(&mut self, value: u64) -> Result<(), Refusal> {
+        if self.samples > 1 {
+            return Err(VALUES_DIFFER.into());
+        }
+        let values = self.totals.len() as u64 + 1;
+        at_most(values, self.limits.sample_types_max, "values in one sample")?;
+        self.totals.push(value.cast_signed());
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn sample_label(&mut self, sample: &mut Sample, message: Message<'_>) -> Result<(), Refusal> {
+        sample.labels += 1;
+        at_most(sample.labels, self.limits.labels_per_sample_max, "labels in one sample")?;
+        self.note_string(Label::read(message)?.string_index_max());
         Ok(())
     }
 
@@ -292,33 +293,28 @@ impl Tally {
         Ok(())
     }
 
-    fn location(&mut self, message: &[u8]) -> Result<(), Refusal> {
+    #[inline(always)]
+    fn location(&mut self, message: Message<'_>) -> Result<(), Refusal> {
         self.locations += 1;
         at_most(self.locations, self.limits.locations_max, "locations")?;
-        let (mut id, mut lines) = (0, 0_u64);
-        let mut fields = Fields::new(message)?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                id = fields.varint()?;
-            }
-            // Mapping and address.
-            while fields.is(0x10) || fields.is(0x18) {
-                fields.varint()?;
-            }
-            while fields.is(0x22) {
-                lines += 1;
-                not_reserved(Line::read(fields.bytes()?)?.function, "a line has no function")?;
-            }
-            if fields.is(0x28) {
-                fields.varint()?;
-            }
-            fields.skip_unknown(messages::LOCATION)?;
+        let (mut numbers, mut lines) = ([0; 3], 0);
+        let mut glance = Glance::new(message);
+        glance.numbers([0x08, 0x10, 0x18], &mut numbers);
+        let [mut id, ..] = numbers;
+        while let Some(message) = glance.message(0x22) {
+            line(&mut lines, message).map_err(|fault| glance.fault(fault))?;
+        }
+        // Go's runtime writes the mapping last. After it, whether the location is folded.
+        glance.numbers([0x10, 0x28], &mut [0; 2]);
+        if !glance.is_at_end() {
+            (id, lines) = location_plainly(id, lines, glance.rest())?;
         }
         at_most(lines, self.limits.lines_per_location_max, "lines at one location")?;
         Ok(not_reserved(id, messages::LOCATION_RESERVED)?)
     }
 
-    fn function(&mut self, message: &[u8]) -> Result<(), Refusal> {
+    #[inline(always)]
+    fn function(&mut self, message: Message<'_>) -> Result<(), Refusal> {
         self.functions += 1;
         at_most(self.functions, self.limits.functions_max, "functions")?;
         let function = Function::read(message)?;
@@ -416,6 +412,44 @@ impl Tally {
 }
 
 const VALUES_DIFFER: Fault = Fault::Bad("the samples do not have the same number of values");
+
+/// What there is in one sample.
+#[derive(Clone, Copy, Default)]
+struct Sample {
+    locations: u64,
+    values: usize,
+    labels: u64,
+}
+
+/// Reads what is left of a location that is written in another way, or has a fault; gives its id and how many lines it has.
+#[inline(never)]
+fn location_plainly(mut id: u64, mut lines: u64, rest: &[u8]) -> Result<(u64, u64), Fault> {
+    let mut fields = Fields::new(rest)?;
+    while !fields.is_at_end() {
+        if fields.is(0x08) {
+            id = fields.varint()?;
+        }
+        // Mapping and address.
+        while fields.is(0x10) || fields.is(0x18) {
+            fields.varint()?;
+        }
+        while fields.is(0x22) {
+            line(&mut lines, fields.bytes()?.into())?;
+        }
+        if fields.is(0x28) {
+            fields.varint()?;
+        }
+        fields.skip_unknown(messages::LOCATION)?;
+    }
+    Ok((id, lines))
+}
+
+/// Counts one more line of a location.
+#[inline(always)]
+fn line(lines: &mut u64, message: Message<'_>) -> Result<(), Fault> {
+    *lines += 1;
+    not_reserved(Line::read(message)?.function, "a line has no function")
+}
 
 fn not_reserved(id: u64, what: &'static str) -> Result<(), Fault> {
     if id == 0 { Err(Fault::Bad(what)) } else { Ok(()) }

@@ -121,10 +121,12 @@ impl Walker {
             let skipped = self.skip.min((self.filled - at) as u64);
             self.skip -= skipped;
             at += skipped as usize;
-            // Nearly all there is; what follows it here is one field of another kind or form, or one that is not whole.
+            // Nearly all there is; what follows it here is one field of another kind, or one that is not whole.
             if self.skip == 0 {
-                let rest = self.buffer.get(at..self.filled).unwrap_or_default();
-                at += self.tally.take_usual(rest);
+                let filled = self.buffer.get(..self.filled).unwrap_or_default();
+                if let Err(refusal) = self.tally.take_messages(filled, &mut at) {
+                    break Err(refusal);
+                }
             }
             let rest = self.buffer.get(at..self.filled).unwrap_or_default();
             if rest.is_empty() {

@@ -312,12 +312,33 @@ impl Columns {
         if let Some(packed) = glance.message(0x0a) {
             packed_ids(simd, packed, &mut self.samples.stacks, &mut self.ids).map_err(|fault| glance.fault(fault))?;
         }
+        while let Some(id) = glance.number(0x08) {
+            self.samples.stacks.push(self.ids.narrow(id));
+        }
         self.values(simd, &mut glance)?;
         while let Some(label) = glance.message(0x1a) {
             count_label(&mut labels, limits)?;
             self.label(label).map_err(|fault| glance.fault(fault))?;
         }
-        let mut fields = Fields::new(glance.rest())?;
+        if glance.is_at_end() {
+            return Ok(());
+        }
+        simd.vectorize(
+            #[inline(always)]
+            || self.sample_plainly(simd, labels, glance.rest(), limits),
+        )
+    }
+
+    /// Reads what is left of a sample that is written in another way, or has a fault; with its labels so far.
+    #[inline(always)]
+    fn sample_plainly<S: Simd>(
+        &mut self,
+        simd: S,
+        mut labels: u64,
+        rest: &[u8],
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
+        let mut fields = Fields::new(rest)?;
         while !fields.is_at_end() {
             if fields.is(0x0a) {
                 packed_ids(simd, fields.bytes()?.into(), &mut self.samples.stacks, &mut self.ids)?;
@@ -394,32 +415,18 @@ impl Columns {
         let mut numbers = [0; 3];
         let mut glance = Glance::new(message);
         glance.numbers([0x08, 0x10, 0x18], &mut numbers);
-        let [mut id, mut mapping, mut address] = numbers;
+        let [id, mut mapping, address] = numbers;
         while let Some(line) = glance.message(0x22) {
             self.line(simd, line).map_err(|fault| glance.fault(fault))?;
         }
-        // Go's runtime writes the mapping last.
+        // Go's runtime writes the mapping last. After it, whether the location is folded.
         mapping = glance.number(0x10).unwrap_or(mapping);
-        let mut is_folded = 0;
-        let mut fields = Fields::new(glance.rest())?;
-        while !fields.is_at_end() {
-            if fields.is(0x08) {
-                id = fields.varint()?;
-            }
-            if fields.is(0x10) {
-                mapping = fields.varint()?;
-            }
-            if fields.is(0x18) {
-                address = fields.varint()?;
-            }
-            while fields.is(0x22) {
-                self.line(simd, fields.bytes()?.into())?;
-            }
-            if fields.is(0x28) {
-                is_folded = fields.varint()?;
-            }
-            fields.skip_unknown(LOCATION)?;
+        let is_folded = glance.number(0x28).unwrap_or_default();
+        let mut numbers = [id, mapping, address, is_folded];
+        if !glance.is_at_end() {
+            numbers = self.location_plainly(numbers, glance.rest())?;
         }
+        let [id, mapping, address, is_folded] = numbers;
         let lines = self.lines.len() - lines_begin;
         at_most(lines as u64, limits.lines_per_location_max, "lines at one location")?;
         if id == 0 {
@@ -439,15 +446,38 @@ impl Columns {
         Ok(())
     }
 
+    /// Reads what is left of a location that is written in another way, or has a fault; with its id, mapping, address and
+    /// whether it is folded, as far as they are known.
+    #[inline(never)]
+    fn location_plainly(&mut self, mut numbers: [u64; 4], rest: &[u8]) -> Result<[u64; 4], Fault> {
+        let mut fields = Fields::new(rest)?;
+        while !fields.is_at_end() {
+            for (tag, number) in [0x08, 0x10, 0x18, 0x28].into_iter().zip(&mut numbers) {
+                if fields.is(tag) {
+                    *number = fields.varint()?;
+                }
+            }
+            while fields.is(0x22) {
+                self.add_line(&messages::Line::read(fields.bytes()?)?);
+            }
+            fields.skip_unknown(LOCATION)?;
+        }
+        Ok(numbers)
+    }
+
     #[inline(always)]
     fn line<S: Simd>(&mut self, simd: S, message: Message<'_>) -> Result<(), Fault> {
-        let found: messages::Line = messages::read_varied(simd, message)?;
+        self.add_line(&messages::read_varied(simd, message)?);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn add_line(&mut self, found: &messages::Line) {
         self.lines.push(Line {
             function: self.ids.narrow(found.function),
             line: found.line.cast_signed(),
             column: found.column.cast_signed(),
         });
-        Ok(())
     }
 
     #[inline(always)]

@@ -1,8 +1,6 @@
 //! Fields as nearly every writer writes them, from words of eight bytes.
 
-use std::slice::IterMut;
-
-use super::{Cursor, Fault, Fields, count_packed};
+use super::{Fault, Fields, count_packed};
 
 /// A message among other bytes, those of the profile that come after it.
 ///
@@ -35,14 +33,21 @@ impl<'a> Message<'a> {
         self.onward.len() - self.after
     }
 
-    /// How many varints are packed in it; `None` if they are no varints.
+    /// How many varints are packed in it.
     #[inline(always)]
-    pub(crate) fn count_varints(self) -> Option<u64> {
+    pub(crate) fn count_varints(self) -> Result<u64, Fault> {
+        self.count_short_varints()
+            .map_or_else(|| count_packed(self.bytes()), Ok)
+    }
+
+    /// The same where all are short.
+    #[inline(always)]
+    fn count_short_varints(self) -> Option<u64> {
         // So that no lane of the counter below overflows.
         const BYTES_MAX: usize = 255 * 8;
         let packed = self.bytes();
         if packed.len() > BYTES_MAX {
-            return count_packed(packed).ok();
+            return None;
         }
         let (words, tail) = packed.as_chunks::<8>();
         let (mut counts, mut ended) = (0, CONTINUES);
@@ -60,41 +65,11 @@ impl<'a> Message<'a> {
         add(!u64::from_le_bytes(*last) & CONTINUES & !beyond, beyond);
         // With an end in each half of each word, no varint has more than seven bytes.
         let is_short = ended & 0x0000_0080_0000_0080 == 0x0000_0080_0000_0080;
-        if is_short && packed.last().is_none_or(|last| *last < 0x80) {
+        (is_short && packed.last().is_none_or(|last| *last < 0x80)).then(|| {
             let pairs = (counts & 0x00ff_00ff_00ff_00ff) + (counts >> 8 & 0x00ff_00ff_00ff_00ff);
-            Some(pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48)
-        } else {
-            count_packed(packed).ok()
-        }
+            pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48
+        })
     }
-
-    /// The varints that are packed in it, if there is a place for each of them.
-    #[inline(always)]
-    pub(crate) fn varints(self, places: &mut IterMut<'_, u64>) -> Option<()> {
-        let mut onward = self.onward;
-        while onward.len() > self.after {
-            // As after a tag of 0. Of values, only the shortest length is foreseen.
-            let word = u64::from_le_bytes(*onward.first_chunk()?) << 8;
-            let (number, len) = if word & 0x8000 == 0 {
-                (word >> 8 & 0x7f, 1)
-            } else if let Some((number, len)) = long_varint(word) {
-                (number, len - 1)
-            } else {
-                whole_varint(onward)?
-            };
-            *places.next()? = number;
-            onward = onward.get(len..)?;
-        }
-        (onward.len() == self.after).then_some(())
-    }
-}
-
-/// A varint of any length, and its length.
-#[cold]
-fn whole_varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut cursor = Cursor::new(bytes);
-    let number = cursor.varint().ok()?;
-    Some((number, bytes.len() - cursor.rest().len()))
 }
 
 /// The bit that says of each byte that the varint goes on.
