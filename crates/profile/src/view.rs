@@ -25,9 +25,9 @@ pub mod svg;
 pub mod top;
 pub mod units;
 
-use frames::Frames;
 use nodes::Nodes;
 pub use printable::printable;
+use stacks::Span;
 
 /// Bytes of what is written for people where names come again and again: 128 MiB, eight times what the stacks of the largest
 /// natural profile take when each is written out. Names may be as long as 64 KiB, so counts of lines are no limit.
@@ -58,11 +58,12 @@ pub enum ViewError {
 /// One sample type of a profile, by function name.
 #[derive(Debug)]
 pub struct View<'p> {
+    /// Locations of all stacks, leaf first.
+    locations: &'p [u32],
+    /// Where the stacks are in them, without those that are worth nothing.
+    spans: Vec<Span<i64>>,
     nodes: Nodes<'p>,
-    frames: Frames,
     total: i64,
-    /// Whether no value is negative.
-    is_sum: bool,
     unusable: Option<PruneError>,
 }
 
@@ -94,15 +95,22 @@ impl<'p> View<'p> {
             Ok(prune) => (prune, None),
             Err(error) => (Prune::default(), Some(error)),
         };
-        let nodes = Nodes::new(profile, &prune);
-        let frames = Frames::new(profile, sample_type, &prune, &nodes)?;
-        let is_sum = frames.spans().iter().all(|span| span.value > 0);
-        Ok(Self {
-            nodes,
-            frames,
-            is_sum,
+        let view = Self {
+            locations: &profile.samples.stacks,
+            spans: spans(profile, sample_type, &prune),
+            nodes: Nodes::new(profile, &prune),
             total: total(profile, sample_type),
             unusable,
+        };
+        frames::are_within_limit(&view)?;
+        Ok(view)
+    }
+
+    /// Stacks of locations, leaf first, with their values; none is zero.
+    fn stacks(&self) -> impl Iterator<Item = (&'p [u32], i64)> {
+        self.spans.iter().map(|span| {
+            let stack = self.locations.get(span.begin as usize..span.end as usize);
+            (stack.unwrap_or_default(), span.value)
         })
     }
 
@@ -126,15 +134,51 @@ impl<'p> View<'p> {
 
 /// What percentages of a sample type are of: the sum of all values without their signs; of a comparison only the base's.
 pub fn total(profile: &Profile<'_>, sample_type: usize) -> i64 {
-    let (mut total, mut base_total) = (0_i64, 0_i64);
-    for sample in profile.samples() {
-        let value = sample.values.get(sample_type).copied().unwrap_or(0);
-        total = total.wrapping_add(value.wrapping_abs());
-        if is_base(profile, sample.labels) {
-            base_total = base_total.wrapping_add(value.wrapping_abs());
+    let sum = |sum: i64, value: i64| sum.wrapping_add(value.wrapping_abs());
+    // Few profiles are comparisons, and all labels are looked through sooner than those of each sample.
+    if is_base(profile, &profile.samples.labels) {
+        let base = profile.samples().filter(|sample| is_base(profile, sample.labels));
+        let base_total = base
+            .filter_map(|sample| sample.values.get(sample_type).copied())
+            .fold(0, sum);
+        if base_total > 0 {
+            return base_total;
         }
     }
-    if base_total > 0 { base_total } else { total }
+    values(profile, sample_type).fold(0, sum)
+}
+
+/// Where stacks are that are worth something, without what is cut off their leaves.
+fn spans(profile: &Profile<'_>, sample_type: usize, prune: &Prune) -> Vec<Span<i64>> {
+    let samples = &profile.samples;
+    let mut spans = Vec::with_capacity(samples.stack_ends.len());
+    let mut begin = 0;
+    for (end, value) in samples.stack_ends.iter().zip(values(profile, sample_type)) {
+        if value != 0 {
+            let stack = samples.stacks.get(begin as usize..*end as usize);
+            // Not longer than it was.
+            let kept = prune.kept(stack.unwrap_or_default()).len() as u32;
+            spans.push(Span {
+                begin: *end - kept,
+                end: *end,
+                value,
+            });
+        }
+        begin = *end;
+    }
+    spans
+}
+
+/// The values of all samples.
+fn values(profile: &Profile<'_>, sample_type: usize) -> impl Iterator<Item = i64> {
+    let types = profile.header.sample_types.len();
+    profile
+        .samples
+        .values
+        .iter()
+        .skip(sample_type)
+        .step_by(types.max(1))
+        .copied()
 }
 
 /// Whether a sample is of the profile that another is compared with.

@@ -1,14 +1,12 @@
 //! Every stack as frames, one after the other.
 //!
-//! All that views do goes over all frames. A location is a few of them, and how many is hard to foresee, so it is looked up
-//! once, here, and from then on stacks are plain runs of numbers.
+//! What goes over all frames more than once does so here. A location is a few of them, and how many is hard to foresee, so it
+//! is looked up once, and from then on stacks are plain runs of numbers.
 
-use super::ViewError;
-use super::nodes::Nodes;
+use super::View;
+use super::nodes::{Nodes, Place};
 use super::stacks::Span;
-use crate::limits::at_most;
-use crate::model::Profile;
-use crate::prune::Prune;
+use crate::limits::{LimitExceeded, at_most};
 
 /// Frames of all stacks, each inlined call counted where it stands. 64 Mi, 256 MiB in memory: two for each location that the
 /// samples of a profile may have by default, and 128 times those of the largest natural one.
@@ -23,9 +21,6 @@ const FRAMES_FREE: u64 = 1 << 20;
 
 /// What there are too many of.
 pub(super) const NAME: &str = "frames in all stacks";
-
-/// So much room may be taken for frames that are not there.
-const LEEWAY: u64 = 64 << 10;
 
 /// A function where it stands in a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,75 +48,57 @@ impl Frame {
     }
 }
 
-/// The stacks of one sample type, without those that are worth nothing.
+/// Whether the stacks of a view have so few frames that they may be shown.
+///
+/// # Errors
+/// When they do not.
+pub(super) fn are_within_limit(view: &View<'_>) -> Result<(), LimitExceeded> {
+    let locations = view.locations.len() as u64;
+    let expanded = FRAMES_PER_LOCATION_MAX.saturating_mul(locations);
+    let frames_max = FRAMES_MAX.min(expanded.saturating_add(FRAMES_FREE));
+    // The most that they can be is soon told. Where that is too much, they are counted.
+    if locations.saturating_mul(view.nodes.widest()) <= frames_max {
+        return Ok(());
+    }
+    at_most(count(view), frames_max, NAME)
+}
+
+/// How many frames all stacks of a view have.
+pub(super) fn count(view: &View<'_>) -> u64 {
+    // Where nothing was inlined, each location is one.
+    if view.nodes.widest() <= 1 {
+        return view.stacks().map(|(stack, _)| stack.len() as u64).sum();
+    }
+    let frames = |location: &u32| view.nodes.place(*location).map_or(0, Place::count);
+    let of_stack = |(stack, _): (&[u32], i64)| stack.iter().map(frames).sum::<usize>() as u64;
+    view.stacks().map(of_stack).sum()
+}
+
+/// The stacks of a view as runs of frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     /// Outermost call first.
-    frames: Vec<Frame>,
-    spans: Vec<Span<i64>>,
+    pub(super) frames: Vec<Frame>,
+    pub(super) spans: Vec<Span<i64>>,
 }
 
 impl Frames {
-    pub(super) fn new(
-        profile: &Profile<'_>,
-        sample_type: usize,
-        prune: &Prune,
-        nodes: &Nodes<'_>,
-    ) -> Result<Self, ViewError> {
-        let samples = &profile.samples;
-        let types = profile.header.sample_types.len();
-        let values = samples.values.iter().skip(sample_type).step_by(types.max(1));
-        let begins = std::iter::once(0).chain(samples.stack_ends.iter().copied());
-        let stacks = begins.zip(&samples.stack_ends).zip(values);
-        let expanded = FRAMES_PER_LOCATION_MAX.saturating_mul(samples.stacks.len() as u64);
-        let frames_max = FRAMES_MAX.min(expanded.saturating_add(FRAMES_FREE));
-        let mut frames = vec![Frame::NONE; samples.stacks.len() + WIDTH];
-        let mut spans = Vec::with_capacity(samples.stack_ends.len());
+    pub(super) fn new(view: &View<'_>) -> Self {
+        // At most FRAMES_MAX: the view has seen to that.
+        let mut frames = vec![Frame::NONE; count(view) as usize + WIDTH];
+        let mut spans = Vec::with_capacity(view.spans.len());
         let mut filled = 0_usize;
-        for ((begin, end), value) in stacks.filter(|(_, value)| **value != 0) {
-            let stack = samples.stacks.get(begin as usize..*end as usize);
-            let stack = prune.kept(stack.unwrap_or_default());
+        for (stack, value) in view.stacks() {
             let begin = filled;
-            // The most that they can be is soon told. Where that is much, they are counted.
-            let mut most = stack.len() as u64 * nodes.widest();
-            if most > LEEWAY {
-                most = stack
-                    .iter()
-                    .map(|location| nodes.place(*location).map_or(0, |place| u64::from(place.count)))
-                    .sum();
-            }
-            at_most((filled as u64 + most).saturating_sub(LEEWAY), frames_max, NAME)?;
-            let room = filled + most as usize + WIDTH;
-            if frames.len() < room {
-                frames.resize(room.max(frames.len() * 2), Frame::NONE);
-            }
-            filled += write(frames.get_mut(filled..).unwrap_or_default(), stack, nodes);
-            at_most(filled as u64, frames_max, NAME)?;
+            filled += write(frames.get_mut(filled..).unwrap_or_default(), stack, &view.nodes);
             spans.push(Span {
                 begin: begin as u32,
                 end: filled as u32,
-                value: *value,
+                value,
             });
         }
         frames.truncate(filled);
-        Ok(Self { frames, spans })
-    }
-
-    /// Those of all stacks, as the spans have them.
-    pub(super) fn all(&self) -> &[Frame] {
-        &self.frames
-    }
-
-    pub(super) fn spans(&self) -> &[Span<i64>] {
-        &self.spans
-    }
-
-    /// Stacks, outermost call first, with their values; none is zero.
-    pub(super) fn stacks(&self) -> impl Iterator<Item = (&[Frame], i64)> {
-        self.spans.iter().map(|span| {
-            let frames = self.frames.get(span.begin as usize..span.end as usize);
-            (frames.unwrap_or_default(), span.value)
-        })
+        Self { frames, spans }
     }
 }
 
@@ -140,7 +117,7 @@ fn write(room: &mut [Frame], stack: &[u32], nodes: &Nodes<'_>) -> usize {
         if let Some(room) = room.get_mut(filled..).and_then(|rest| rest.first_chunk_mut()) {
             *room = place.first;
         }
-        let count = place.count as usize;
+        let count = place.count();
         if count > WIDTH
             && let Some(room) = room.get_mut(filled..filled + count)
         {

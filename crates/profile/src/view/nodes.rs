@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::hash::BuildHasher as _;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::frames::{Frame, WIDTH};
@@ -52,7 +53,10 @@ impl<'p> Node<'p> {
     /// What it is called; bytes that are no UTF-8 are replaced.
     pub(super) fn text(&self) -> Cow<'p, str> {
         match self.name() {
-            Cow::Borrowed(name) => String::from_utf8_lossy(name),
+            // Most names are text, and this tells sooner.
+            Cow::Borrowed(name) => {
+                std::str::from_utf8(name).map_or_else(|_| String::from_utf8_lossy(name), Cow::Borrowed)
+            }
             Cow::Owned(name) => Cow::Owned(String::from_utf8_lossy(&name).into_owned()),
         }
     }
@@ -111,15 +115,22 @@ impl<'p> Node<'p> {
     }
 }
 
-/// The frames of a location.
+/// The frames of a location: one at least.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     /// The first of them, and some that mean nothing where there are fewer.
     pub(super) first: [Frame; WIDTH],
-    /// How many there are.
-    pub(super) count: u32,
-    /// Where they begin in those of all locations.
+    /// Where they are in those of all locations.
     begin: u32,
+    end: u32,
+}
+
+impl Place {
+    /// How many there are.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        (self.end - self.begin) as usize
+    }
 }
 
 /// The functions of a profile's locations.
@@ -130,7 +141,7 @@ pub(super) struct Nodes<'p> {
     frames: Vec<Frame>,
     places: Vec<Place>,
     /// The most that a location has.
-    widest: u32,
+    widest: usize,
     /// Whether each node is inlined at any location.
     inlined: Vec<bool>,
     /// What nodes without a name are called, by the number of their binary.
@@ -169,8 +180,8 @@ impl<'p> Nodes<'p> {
             }
             places.push(Place {
                 first,
-                count: own.len() as u32,
                 begin: begin as u32,
+                end: frames.len() as u32,
             });
         }
         let mut inlined = vec![false; finder.nodes.len()];
@@ -182,7 +193,7 @@ impl<'p> Nodes<'p> {
         Self {
             nodes: finder.nodes,
             frames,
-            widest: places.iter().map(|place| place.count).max().unwrap_or(0),
+            widest: places.iter().map(Place::count).max().unwrap_or(0),
             places,
             inlined,
             unnamed: finder.unnamed,
@@ -198,6 +209,12 @@ impl<'p> Nodes<'p> {
         binary.map_or_else(|| node.text(), |text| Cow::Borrowed(text))
     }
 
+    /// The frames of a location, outermost call first.
+    #[inline]
+    pub(super) fn frames(&self, location: u32) -> &[Frame] {
+        self.place(location).map_or(&[], |place| self.all(place))
+    }
+
     /// Where the frames of a location are.
     #[inline]
     pub(super) fn place(&self, location: u32) -> Option<&Place> {
@@ -205,14 +222,30 @@ impl<'p> Nodes<'p> {
     }
 
     /// All frames of a location, outermost call first.
+    #[inline]
     pub(super) fn all(&self, place: &Place) -> &[Frame] {
-        let from = self.frames.get(place.begin as usize..).unwrap_or_default();
-        from.get(..place.count as usize).unwrap_or_default()
+        self.frames
+            .get(place.begin as usize..place.end as usize)
+            .unwrap_or_default()
+    }
+
+    /// How many locations there are.
+    pub(super) fn locations(&self) -> u32 {
+        // Each takes bytes of a profile below 4 GiB.
+        self.places.len() as u32
+    }
+
+    /// The frames of a location but the outermost, which each has: the calls that were inlined.
+    #[inline]
+    pub(super) fn inner(&self, place: &Place) -> &[Frame] {
+        self.frames
+            .get(place.begin as usize + 1..place.end as usize)
+            .unwrap_or_default()
     }
 
     /// The most frames that a location has.
     pub(super) fn widest(&self) -> u64 {
-        self.widest.into()
+        self.widest as u64
     }
 
     /// Whether a node is inlined at any location.
@@ -290,14 +323,17 @@ impl<'p> Finder<'p> {
             Node::Unnamed { binary, start_line } => hasher.hash_one((binary.id, start_line)),
         };
         let key = hash(&node);
-        if let Some(known) = by_key.find(key, |index| nodes.get(*index as usize) == Some(&node)) {
-            return *known;
+        let is_same = |index: &u32| nodes.get(*index as usize) == Some(&node);
+        match by_key.entry(key, is_same, |index| nodes.get(*index as usize).map_or(0, hash)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                // No more nodes than lines and locations, which are below 2^32.
+                let index = nodes.len() as u32;
+                new.insert(index);
+                nodes.push(node);
+                index
+            }
         }
-        // No more nodes than lines and locations, which are below 2^32.
-        let index = nodes.len() as u32;
-        nodes.push(node);
-        by_key.insert_unique(key, index, |index| nodes.get(*index as usize).map_or(0, hash));
-        index
     }
 }
 

@@ -79,7 +79,11 @@ impl View<'_> {
             }
         }
         let entry_of = |node: u32| entry_of.get(node as usize).copied().unwrap_or(NOT);
-        let edges = self.edges(|_| true, |from, to| entry_of(from) != NOT || entry_of(to) != NOT);
+        let edges = self.edges(
+            |_| true,
+            |_| true,
+            |from, to| entry_of(from) != NOT || entry_of(to) != NOT,
+        );
         let length = |index: u32| node(index).map_or(0, Node::name_bytes) + LINE_BYTES;
         let callers = edges
             .iter()

@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display, Formatter};
 
 use hashbrown::{HashMap, HashSet};
 
-use super::frames::{self, FRAMES_MAX, Frame};
+use super::frames::{self, FRAMES_MAX, Frame, Frames};
 use super::nodes::Node;
 use super::printable::printable;
 use super::{View, ViewError};
@@ -135,8 +135,7 @@ impl<'p> Stacks<'p, Change> {
     /// # Errors
     /// When both together are larger than is allowed.
     pub fn compare(before: &View<'p>, after: &View<'p>) -> Result<Self, ViewError> {
-        let all = before.frames.all().len() + after.frames.all().len();
-        at_most(all as u64, FRAMES_MAX, frames::NAME)?;
+        at_most(frames::count(before) + frames::count(after), FRAMES_MAX, frames::NAME)?;
         let mut stacks = Self::empty();
         stacks.add(before, |before| Change { before, after: 0 });
         stacks.add(after, |after| Change { before: 0, after });
@@ -177,8 +176,9 @@ impl<'p, W: Weight> Stacks<'p, W> {
         };
         // The frames of a view, and of two, are at most FRAMES_MAX.
         let before = self.frames.len() as u32;
-        self.frames.extend(view.frames.all().iter().map(name));
-        self.spans.extend(view.frames.spans().iter().map(|span| Span {
+        let Frames { frames, spans } = Frames::new(view);
+        self.frames.extend(frames.iter().map(name));
+        self.spans.extend(spans.iter().map(|span| Span {
             begin: before + span.begin,
             end: before + span.end,
             value: weight(span.value),

@@ -1,8 +1,9 @@
 //! The functions that cost most, with the rows of `pprof -top`.
 
 use std::borrow::Cow;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 
+use super::frames::Frame;
 use super::printable::printable;
 use super::{Order, View, units};
 
@@ -132,16 +133,26 @@ impl View<'_> {
             })
             .collect();
         // Neither are samples more.
-        for (sample, (stack, value)) in (1..).zip(self.frames.stacks()) {
-            for frame in stack {
+        for (sample, (stack, value)) in (1..).zip(self.stacks()) {
+            let mut count = |frame: &Frame| {
                 if let Some(cost) = costs.get_mut(frame.node() as usize) {
                     // Without a jump: where functions call themselves, nothing tells how often.
                     let counts = i64::from(cost.sample != sample);
                     cost.sample = sample;
                     cost.cum = cost.cum.wrapping_add(counts * value);
                 }
+            };
+            for location in stack {
+                if let Some(place) = self.nodes.place(*location) {
+                    let [outermost, ..] = &place.first;
+                    count(outermost);
+                    if place.count() > 1 {
+                        self.nodes.inner(place).iter().for_each(&mut count);
+                    }
+                }
             }
-            if let Some(cost) = stack.last().and_then(|leaf| costs.get_mut(leaf.node() as usize)) {
+            let leaf = stack.first().and_then(|location| self.nodes.frames(*location).last());
+            if let Some(cost) = leaf.and_then(|leaf| costs.get_mut(leaf.node() as usize)) {
                 cost.flat = cost.flat.wrapping_add(value);
             }
         }
@@ -156,13 +167,9 @@ impl View<'_> {
     fn compare(&self, a: &Cost, b: &Cost, order: Order) -> Ordering {
         // As Go has it, where the smallest integer is its own absolute.
         let (flat, cum) = (
-            |cost: &Cost| Reverse(cost.flat.wrapping_abs()),
-            |cost: &Cost| Reverse(cost.cum.wrapping_abs()),
+            || b.flat.wrapping_abs().cmp(&a.flat.wrapping_abs()),
+            || b.cum.wrapping_abs().cmp(&a.cum.wrapping_abs()),
         );
-        let (first, second) = match order {
-            Order::Flat => (flat(a).cmp(&flat(b)), cum(a).cmp(&cum(b))),
-            Order::Cum => (cum(a).cmp(&cum(b)), flat(a).cmp(&flat(b))),
-        };
         let nodes = || {
             Some((
                 self.nodes.nodes.get(a.node as usize)?,
@@ -171,7 +178,10 @@ impl View<'_> {
         };
         let by_name = || nodes().map_or(Ordering::Equal, |(a, b)| a.cmp_name(b));
         let by_rest = || nodes().map_or(Ordering::Equal, |(a, b)| a.cmp_rest(b));
-        first.then_with(by_name).then(second).then_with(by_rest)
+        match order {
+            Order::Flat => flat().then_with(by_name).then_with(cum).then_with(by_rest),
+            Order::Cum => cum().then_with(by_name).then_with(flat).then_with(by_rest),
+        }
     }
 
     pub(super) fn text(&self, node: u32) -> Cow<'_, str> {
@@ -187,7 +197,8 @@ impl View<'_> {
         let mut inlined = vec![Inlined::Never; costs.len()];
         let mut state = vec![DROPPED; self.nodes.nodes.len()];
         // Of a profile without negative values no call is worth more than the function that is called.
-        let is_light = |cost: &Cost| self.is_sum && cost.cum.wrapping_abs() < weight_min;
+        let is_sum = self.spans.iter().all(|span| span.value > 0);
+        let is_light = |cost: &Cost| is_sum && cost.cum.wrapping_abs() < weight_min;
         let is_wanted = |cost: &Cost| self.nodes.is_inlined(cost.node) && !is_light(cost);
         for cost in costs {
             if let Some(state) = state.get_mut(cost.node as usize) {
@@ -198,7 +209,11 @@ impl View<'_> {
             return inlined;
         }
         let state_of = |node: u32| state.get(node as usize).copied().unwrap_or(DROPPED);
-        let edges = self.edges(|node| state_of(node) != DROPPED, |_, to| state_of(to) == WANTED);
+        let edges = self.edges(
+            |node| state_of(node) != DROPPED,
+            |node| state_of(node) == WANTED,
+            |_, _| true,
+        );
         let mut found = vec![(false, false); state.len()];
         for edge in edges.iter().filter(|edge| edge.weight.wrapping_abs() >= weight_min) {
             if let Some((inline, call)) = found.get_mut(edge.to as usize) {
