@@ -144,35 +144,35 @@ impl Peek<'_> {
     /// The report as pprof prints it, from the line that says how much is shown on; `unit` is the sample type's, and
     /// `shown_unit` that in which values are shown. Names are [`printable`].
     pub fn text(&self, unit: &str, shown_unit: &str) -> String {
-        const LINE: &str = "----------------------------------------------------------+-------------\n";
+        const LINE: &[u8] = b"----------------------------------------------------------+-------------\n";
         let (unit, shown_unit) = (&*printable(unit), &*printable(shown_unit));
         let scaler = units::Scaler::new(unit, shown_unit);
-        let mut text = showing(self.flat_total, self.total, |value| scaler.label(value));
-        text += LINE;
-        text += "      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t \n";
+        let mut text = showing(self.flat_total, self.total, |value| scaler.label(value)).into_bytes();
+        text.extend_from_slice(LINE);
+        text.extend_from_slice(b"      flat  flat%   sum%        cum   cum%   calls calls% + context \t \t \n");
         let mut sum = 0_i64;
         for entry in &self.entries {
             sum = sum.wrapping_add(entry.flat);
-            text += LINE;
-            let calls = |text: &mut String, all: &[Calls<'_>]| {
+            text.extend_from_slice(LINE);
+            let calls = |text: &mut Vec<u8>, all: &[Calls<'_>]| {
                 for Calls { name, value, inlined } in all {
-                    let begin = text.len();
-                    scaler.write(text, *value);
-                    units::pad(text, begin, 50);
-                    text.push(' ');
+                    scaler.write(text, *value, 50);
+                    text.push(b' ');
                     units::write_percentage(text, *value, entry.cum);
                     for part in [" |   ", &printable(name), if *inlined { " (inline)" } else { "" }, "\n"] {
-                        text.push_str(part);
+                        text.extend_from_slice(part.as_bytes());
                     }
                 }
             };
             calls(&mut text, &entry.callers);
             write_numbers(&mut text, entry.flat, sum, entry.cum, self.total, &scaler);
-            text += "                | ";
-            text += &printable(&entry.name);
-            text += "\n";
+            for part in ["                | ", &printable(&entry.name), "\n"] {
+                text.extend_from_slice(part.as_bytes());
+            }
             calls(&mut text, &entry.callees);
         }
-        text + LINE
+        text.extend_from_slice(LINE);
+        // Made of texts and digits.
+        String::from_utf8(text).unwrap_or_default()
     }
 }

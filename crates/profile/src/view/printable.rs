@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 /// Names come out of profiles. A line end would make another row of a name, an escape colour it or move what is there,
 /// and what turns the direction of writing show it as another.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    // Most names are plain, and bytes tell that sooner than characters.
+    // Most names are plain, and bytes tell that sooner than characters: all of them, for many are looked at at once.
     let is_plain = |byte| matches!(byte, b'\t' | b' '..=b'~');
-    if text.bytes().all(is_plain) || !text.chars().any(is_obeyed) {
+    if text.bytes().fold(true, |are_plain, byte| are_plain & is_plain(byte)) || !text.chars().any(is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);

@@ -253,16 +253,16 @@ impl Top<'_> {
         let scaler = units::Scaler::new(unit, shown_unit);
         let label = |value| scaler.label(value);
         let shown = self.rows.iter().fold(0_i64, |sum, row| sum.wrapping_add(row.flat));
-        let mut text = showing(shown, self.total, label);
+        let mut text = showing(shown, self.total, label).into_bytes();
         if self.total != 0 && self.dropped > 0 {
             let plural = if self.dropped > 1 { "s" } else { "" };
             let below = label(self.dropped_below);
-            text += &format!("Dropped {} node{plural} (cum <= {below})\n", self.dropped);
+            text.extend(format!("Dropped {} node{plural} (cum <= {below})\n", self.dropped).bytes());
         }
         if self.total != 0 && !self.rows.is_empty() && self.rows.len() < self.functions {
-            text += &format!("Showing top {} nodes out of {}\n", self.rows.len(), self.functions);
+            text.extend(format!("Showing top {} nodes out of {}\n", self.rows.len(), self.functions).bytes());
         }
-        text += "      flat  flat%   sum%        cum   cum%\n";
+        text.extend_from_slice(b"      flat  flat%   sum%        cum   cum%\n");
         // Five columns and a name of middle length.
         text.reserve(80 * self.rows.len());
         let mut sum = 0_i64;
@@ -275,10 +275,11 @@ impl Top<'_> {
             };
             write_numbers(&mut text, row.flat, sum, row.cum, self.total, &scaler);
             for part in ["  ", &printable(&row.name), inlined, "\n"] {
-                text.push_str(part);
+                text.extend_from_slice(part.as_bytes());
             }
         }
-        text
+        // Made of texts and digits.
+        String::from_utf8(text).unwrap_or_default()
     }
 }
 
@@ -316,19 +317,14 @@ pub(super) fn showing(shown: i64, total: i64, label: impl Fn(i64) -> String) -> 
 
 /// Writes the five columns before a name: a function's own cost, what part of all it is and all up to it are, and its cost
 /// with all that it called.
-pub(super) fn write_numbers(text: &mut String, flat: i64, sum: i64, cum: i64, total: i64, scaler: &units::Scaler<'_>) {
-    let label = |text: &mut String, value| {
-        let begin = text.len();
-        scaler.write(text, value);
-        units::pad(text, begin, 10);
-    };
-    label(text, flat);
+pub(super) fn write_numbers(text: &mut Vec<u8>, flat: i64, sum: i64, cum: i64, total: i64, scaler: &units::Scaler<'_>) {
+    scaler.write(text, flat, 10);
     for part in [flat, sum] {
-        text.push(' ');
+        text.push(b' ');
         units::write_percentage(text, part, total);
     }
-    text.push(' ');
-    label(text, cum);
-    text.push(' ');
+    text.push(b' ');
+    scaler.write(text, cum, 10);
+    text.push(b' ');
     units::write_percentage(text, cum, total);
 }

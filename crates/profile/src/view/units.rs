@@ -1,6 +1,6 @@
 //! Values as people read them, formatted as pprof formats them.
 
-use std::fmt::Write as _;
+use decimal::{Decimal, Zeros};
 
 mod decimal;
 
@@ -145,29 +145,28 @@ impl<'u> Scaler<'u> {
 
     /// The value as text: two decimals, none where they are zero.
     pub fn label(&self, value: i64) -> String {
-        let mut text = String::new();
-        self.write(&mut text, value);
-        text
+        text_of(|text| self.write(text, value, 0))
     }
 
-    /// Writes [`Scaler::label`].
-    pub(super) fn write(&self, text: &mut String, value: i64) {
+    /// Writes [`Scaler::label`], to the right of at least so many columns, of fifty at most.
+    pub(super) fn write(&self, text: &mut Vec<u8>, value: i64, width: usize) {
         let (scaled, unit) = self.scaled(value);
         let Some(hundredths) = decimal::rounded(scaled.abs(), 100) else {
             // Too large for decimals, which are zero.
-            let written = write!(text, "{scaled:.0}{unit}");
-            debug_assert!(written.is_ok());
+            let label = format!("{scaled:.0}{unit}");
+            text.extend_from_slice(format!("{label:>width$}").as_bytes());
             return;
         };
         if hundredths == 0 {
-            text.push('0');
+            text.extend_from_slice(Decimal::new(0, 0, Zeros::All).aligned(width));
             return;
         }
+        let mut number = Decimal::new(hundredths, 2, Zeros::AllOrNone);
         if scaled < 0.0 {
-            text.push('-');
+            number.put(b'-');
         }
-        decimal::write(text, hundredths, 2, decimal::Zeros::AllOrNone);
-        text.push_str(unit);
+        text.extend_from_slice(number.aligned(width.saturating_sub(unit.chars().count())));
+        text.extend_from_slice(unit.as_bytes());
     }
 }
 
@@ -193,40 +192,37 @@ pub fn nanoseconds(value: i64, unit: &str) -> Option<i64> {
 
 /// A part of a total, in percent and without its sign: six characters wide, two digits where it is below one.
 pub fn percentage(part: i64, total: i64) -> String {
-    let mut text = String::new();
-    write_percentage(&mut text, part, total);
-    text
+    text_of(|text| write_percentage(text, part, total))
+}
+
+fn text_of(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut text = Vec::new();
+    write(&mut text);
+    // Made of texts and digits.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Writes [`percentage`].
-pub(super) fn write_percentage(text: &mut String, part: i64, total: i64) {
-    let begin = text.len();
+pub(super) fn write_percentage(text: &mut Vec<u8>, part: i64, total: i64) {
+    const WIDTH: usize = 5;
     let ratio = if total == 0 {
         0.0
     } else {
         (part as f64 / total as f64).abs() * 100.0
     };
-    if (99.95..=100.05).contains(&ratio) {
-        text.push_str("100");
+    let number = if (99.95..=100.05).contains(&ratio) {
+        Some(Decimal::new(100, 0, Zeros::All))
     } else if ratio >= 1.0 {
-        match decimal::rounded(ratio, 100) {
-            Some(hundredths) => decimal::write(text, hundredths, 2, decimal::Zeros::All),
-            None => text.push_str(&format!("{ratio:.2}")),
-        }
+        decimal::rounded(ratio, 100).map(|hundredths| Decimal::new(hundredths, 2, Zeros::All))
     } else {
-        decimal::write_two_digits(text, ratio);
+        decimal::two_digits(ratio)
+    };
+    match number {
+        Some(number) => text.extend_from_slice(number.aligned(WIDTH)),
+        None if ratio >= 1.0 => text.extend_from_slice(format!("{ratio:.2}").as_bytes()),
+        None => text.extend_from_slice(format!("{:>WIDTH$}", decimal::exponential(ratio)).as_bytes()),
     }
-    pad(text, begin, 5);
-    text.push('%');
-}
-
-/// Moves what begins here to the right until it is so many characters wide, of fifty at most.
-pub(super) fn pad(text: &mut String, begin: usize, width: usize) {
-    const SPACES: &str = "                                                  ";
-    let is = text.get(begin..).map_or(0, |written| written.chars().count());
-    if let Some(spaces) = width.checked_sub(is).and_then(|missing| SPACES.get(..missing)) {
-        text.insert_str(begin, spaces);
-    }
+    text.push(b'%');
 }
 
 /// One unit for all values of a report: that of the smallest, so that none of them is shown as zero; a larger one when

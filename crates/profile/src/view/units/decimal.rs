@@ -45,73 +45,81 @@ pub(super) fn rounded(value: f64, factor: u32) -> Option<u64> {
     u64::try_from(whole + u128::from(is_up)).ok()
 }
 
-/// Writes a number of which the last `decimals` digits come after the point.
-pub(super) fn write(text: &mut String, mut number: u64, decimals: usize, zeros: Zeros) {
-    // A number of 64 bits has twenty digits; a point, and a zero before it.
-    let mut place = [b'0'; 24];
-    let mut begin = place.len();
-    let mut put = |byte: u8| {
-        begin -= 1;
-        if let Some(place) = place.get_mut(begin) {
-            *place = byte;
-        }
-    };
-    let mut digit = || {
-        let last = (number % 10) as u8;
-        number /= 10;
-        (b'0' + last, number == 0)
-    };
-    for _ in 0..decimals {
-        put(digit().0);
-    }
-    put(b'.');
-    loop {
-        let (digit, was_last) = digit();
-        put(digit);
-        if was_last {
-            break;
-        }
-    }
-    let mut text_of = place.get(begin..).unwrap_or_default();
-    let point = text_of.len() - decimals - 1;
-    let end = text_of
-        .iter()
-        .rposition(|byte| *byte != b'0')
-        .map_or(0, |last| last + 1);
-    if zeros != Zeros::All && end <= point + 1 {
-        text_of = text_of.get(..point).unwrap_or_default();
-    } else if zeros == Zeros::NotLast {
-        text_of = text_of.get(..end).unwrap_or_default();
-    }
-    text.push_str(std::str::from_utf8(text_of).unwrap_or_default());
+/// A number as text.
+#[derive(Debug)]
+pub(super) struct Decimal {
+    /// Its digits come last, after spaces.
+    text: [u8; 64],
+    begin: usize,
 }
 
-/// Writes a number below one with two significant digits, as C's `%.2g`.
-pub(super) fn write_two_digits(text: &mut String, number: f64) {
+impl Decimal {
+    /// A number of which the last `decimals` digits come after the point.
+    pub(super) fn new(mut number: u64, mut decimals: u32, zeros: Zeros) -> Self {
+        let mut text = Self {
+            text: [b' '; 64],
+            begin: 64,
+        };
+        if zeros == Zeros::AllOrNone && number.is_multiple_of(10_u64.pow(decimals)) {
+            number /= 10_u64.pow(decimals);
+            decimals = 0;
+        }
+        while zeros == Zeros::NotLast && decimals > 0 && number.is_multiple_of(10) {
+            number /= 10;
+            decimals -= 1;
+        }
+        if decimals > 0 {
+            for _ in 0..decimals {
+                text.put(b'0' + (number % 10) as u8);
+                number /= 10;
+            }
+            text.put(b'.');
+        }
+        loop {
+            text.put(b'0' + (number % 10) as u8);
+            number /= 10;
+            if number == 0 {
+                return text;
+            }
+        }
+    }
+
+    /// Puts something before it. There is room: a number of 64 bits has twenty digits, a point, and a zero before it.
+    pub(super) fn put(&mut self, byte: u8) {
+        self.begin = self.begin.saturating_sub(1);
+        if let Some(place) = self.text.get_mut(self.begin) {
+            *place = byte;
+        }
+    }
+
+    /// It, to the right of at least so many columns, of fifty at most.
+    pub(super) fn aligned(&self, width: usize) -> &[u8] {
+        let begin = self.text.len().saturating_sub(width).min(self.begin);
+        self.text.get(begin..).unwrap_or_default()
+    }
+}
+
+/// A number below one with two significant digits, as C's `%.2g`; `None` where that is [`exponential`].
+pub(super) fn two_digits(number: f64) -> Option<Decimal> {
     if number == 0.0 {
-        text.push('0');
-        return;
+        return Some(Decimal::new(0, 0, Zeros::All));
     }
     // So many decimals have two digits from here on, up to the next.
-    const DECIMALS: [(f64, u32, usize); 4] = [(1e-1, 100, 2), (1e-2, 1_000, 3), (1e-3, 10_000, 4), (1e-4, 100_000, 5)];
-    let found = DECIMALS.iter().find(|(least, ..)| number >= *least);
-    if let Some((_, factor, decimals)) = found
-        && let Some(rounded) = rounded(number, *factor)
-    {
-        write(text, rounded, *decimals, Zeros::NotLast);
-        return;
-    }
-    // One digit before the point and one after it: "1.2e-5".
+    const DECIMALS: [(f64, u32, u32); 4] = [(1e-1, 100, 2), (1e-2, 1_000, 3), (1e-3, 10_000, 4), (1e-4, 100_000, 5)];
+    let (_, factor, decimals) = DECIMALS.iter().find(|(least, ..)| number >= *least)?;
+    rounded(number, *factor).map(|rounded| Decimal::new(rounded, *decimals, Zeros::NotLast))
+}
+
+/// A number below a ten-thousandth with one digit before the point and one after it: "1.2e-05".
+pub(super) fn exponential(number: f64) -> String {
     let exact = format!("{number:.1e}");
     let (digits, exponent) = exact.split_once('e').unwrap_or((&exact, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if exponent == -4 {
         // What is rounded up to where decimals begin.
-        text.push_str("0.0001");
-        return;
+        return "0.0001".to_owned();
     }
-    text.push_str(digits.trim_end_matches(".0"));
-    text.push_str(&format!("e{exponent:+03}"));
+    format!("{}e{exponent:+03}", digits.trim_end_matches(".0"))
 }
 
 #[cfg(test)]
@@ -119,7 +127,7 @@ mod tests {
     use proptest::prelude::*;
     use testkit::soak;
 
-    use super::{Zeros, rounded, write, write_two_digits};
+    use super::{Decimal, Zeros, exponential, rounded};
 
     /// The way that is right for any number of decimals.
     fn two_digits(number: f64) -> String {
@@ -137,18 +145,31 @@ mod tests {
         }
     }
 
+    fn text(number: &Decimal) -> String {
+        String::from_utf8_lossy(number.aligned(0)).into_owned()
+    }
+
     fn check(number: f64) {
-        let mut text = String::new();
-        match rounded(number, 100) {
-            Some(hundredths) => write(&mut text, hundredths, 2, Zeros::All),
-            None => text = format!("{number:.2}"),
+        if let Some(hundredths) = rounded(number, 100) {
+            let number_text = text(&Decimal::new(hundredths, 2, Zeros::All));
+            assert_eq!(number_text, format!("{number:.2}"));
         }
-        assert_eq!(text, format!("{number:.2}"));
         if number < 1.0 {
-            let mut text = String::new();
-            write_two_digits(&mut text, number);
-            assert_eq!(text, two_digits(number), "{number:e}");
+            let shown = super::two_digits(number).map_or_else(|| exponential(number), |number| text(&number));
+            assert_eq!(shown, two_digits(number), "{number:e}");
         }
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right_and_may_be_wider_than_their_column() {
+        let number = Decimal::new(1230, 2, Zeros::All);
+        assert_eq!(number.aligned(0), b"12.30");
+        assert_eq!(number.aligned(5), b"12.30");
+        assert_eq!(number.aligned(8), b"   12.30");
+        assert_eq!(number.aligned(50).len(), 50);
+        let mut longest = Decimal::new(u64::MAX, 2, Zeros::NotLast);
+        longest.put(b'-');
+        assert_eq!(longest.aligned(10), b"-184467440737095516.15");
     }
 
     #[test]
