@@ -3,13 +3,14 @@
 //! Samples with the same stack and labels are added up. Mappings are the same by size (rounded up to pages), offset and
 //! build id (else file); functions by start line and names; locations by mapping, address within it, lines with columns,
 //! and foldedness; so a program that was loaded elsewhere is still the same program. Everything keeps the order in which
-//! it was first seen; what no sample reaches is left out; samples whose values are all zero are skipped, and if adding up
-//! makes new ones, the result is merged once more to shed them.
+//! it was first seen; what no sample reaches is left out; samples whose values are all zero are skipped, and those that
+//! adding up makes so are shed in the end, with what only they reached.
 //!
 //! A [`Merger`] takes one profile after the other and keeps none of them: its size is that of the result.
 
 use std::hash::BuildHasher as _;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::limits::LimitExceeded;
@@ -17,6 +18,7 @@ use crate::model::{Header, Label, LabelValue, Profile, Samples, StringId, String
 
 mod code;
 mod known;
+mod shed;
 
 use code::{Code, Memo};
 use known::{Order, UNSEEN};
@@ -55,6 +57,10 @@ pub enum MergeError {
     #[error("the merged profile is too large")]
     Limit(#[from] LimitExceeded),
 }
+
+/// Samples of the result with which one is compared before it is looked up: what came next the last time, and those after it,
+/// for a source has not all samples that others have. Where each has three of five, this finds seven of eight.
+const GUESSES: u32 = 4;
 
 /// Merges profiles one by one.
 #[derive(Default)]
@@ -119,20 +125,52 @@ impl Merger {
             if values.iter().all(|value| *value == 0) {
                 continue;
             }
+            if let Some(known) = self.guess(before, stack, labels, memo) {
+                add_values(&mut self.samples.values, known, values);
+                before = known;
+                continue;
+            }
             // Into the columns at once: what turns out to be known is taken off again.
             let begin = (self.samples.stacks.len(), self.samples.labels.len());
             self.add_stack(stack, profile, memo)?;
             self.add_labels(labels, profile, memo)?;
-            let merged = self.add_sample(begin, values, types, self.order.after(before))?;
+            let merged = self.add_sample(begin, values)?;
             self.order.set(before, merged);
             before = merged;
         }
         Ok(())
     }
 
+    /// The sample of the result with this stack and these labels, if it is one of those that came next the last time.
+    #[inline]
+    fn guess(&self, before: u32, stack: &[u32], labels: &[Label], memo: &Memo) -> Option<u32> {
+        let guess = self.order.after(before);
+        if guess as usize >= self.samples.len() {
+            return None;
+        }
+        self.find_from(guess, stack, labels, memo)
+    }
+
+    /// The same, from the first guess on. On its own, for the compiler to keep everything about it in registers.
+    #[inline(never)]
+    fn find_from(&self, mut guess: u32, stack: &[u32], labels: &[Label], memo: &Memo) -> Option<u32> {
+        for _ in 0..GUESSES {
+            if guess as usize >= self.samples.len() {
+                return None;
+            }
+            // Its values are not looked at.
+            let merged = self.samples.get(guess as usize, 0);
+            if memo.locations.are(stack, merged.stack) && memo.are_labels(labels, merged.labels) {
+                return Some(guess);
+            }
+            guess = self.order.after(guess);
+        }
+        None
+    }
+
     /// Makes the tables large enough for the first profile: most that follow are like it.
     fn reserve(&mut self, profile: &Profile<'_>) {
-        self.strings.reserve(profile.strings.len());
+        self.strings.reserve(&profile.strings);
         self.code.reserve(profile);
         let samples = &mut self.samples;
         self.by_key
@@ -140,6 +178,7 @@ impl Merger {
         samples.values.reserve(profile.samples.values.len());
         samples.stacks.reserve(profile.samples.stacks.len());
         samples.stack_ends.reserve(profile.samples.len());
+        samples.labels.reserve(profile.samples.labels.len());
         samples.label_ends.reserve(profile.samples.len());
     }
 
@@ -178,30 +217,13 @@ impl Merger {
     /// When no profile was added.
     pub fn finish(self) -> Result<Profile<'static>, MergeError> {
         let header = self.header.ok_or(MergeError::Nothing)?;
-        let types = header.sample_types.len();
-        let has_zeros = self
-            .samples
-            .values
-            .chunks_exact(types.max(1))
-            .any(|values| values.iter().all(|v| *v == 0));
-        let profile = self.code.into_profile(header, self.strings.strings, self.samples);
-        if has_zeros {
-            // Zero samples are skipped on input, so this cannot come to it again.
-            let mut again = Self::new();
-            again.add(&profile)?;
-            return again.finish();
-        }
+        let mut profile = self.code.into_profile(header, self.strings.strings, self.samples);
+        profile.shed_zeros();
         Ok(profile)
     }
 
-    /// Adds the sample whose stack and labels begin here and end the columns; gives its index, which is probably `guess`.
-    fn add_sample(
-        &mut self,
-        begin: (usize, usize),
-        values: &[i64],
-        types: usize,
-        guess: u32,
-    ) -> Result<u32, LimitExceeded> {
+    /// Adds the sample whose stack and labels begin here and end the columns; gives its index.
+    fn add_sample(&mut self, begin: (usize, usize), values: &[i64]) -> Result<u32, LimitExceeded> {
         let Self {
             samples,
             by_key,
@@ -210,34 +232,29 @@ impl Merger {
         } = self;
         let stack = samples.stacks.get(begin.0..).unwrap_or_default();
         let labels = samples.labels.get(begin.1..).unwrap_or_default();
-        let is = |index: u32| {
-            let other = samples.get(index as usize, types);
-            other.stack == stack && other.labels == labels
+        // One half is as good as the other.
+        let hash = (hasher.hash_one((stack, labels)) >> 32) as u32;
+        let same = |slot: &Slot| {
+            let other = samples.get(slot.index as usize, values.len());
+            slot.hash == hash && other.stack == stack && other.labels == labels
         };
-        let (found, hash) = if (guess as usize) < samples.len() && is(guess) {
-            (Some(guess), 0)
-        } else {
-            // One half is as good as the other.
-            let hash = (hasher.hash_one((stack, labels)) >> 32) as u32;
-            let found = by_key.find(Slot::place(hash), |slot| slot.hash == hash && is(slot.index));
-            (found.map(|slot| slot.index), hash)
-        };
-        if let Some(index) = found {
-            let first = index as usize * types;
-            let sums = samples.values.get_mut(first..first + types).unwrap_or_default();
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum = sum.wrapping_add(*value);
+        match by_key.entry(Slot::place(hash), same, |slot| Slot::place(slot.hash)) {
+            Entry::Occupied(known) => {
+                let index = known.get().index;
+                samples.stacks.truncate(begin.0);
+                samples.labels.truncate(begin.1);
+                add_values(&mut samples.values, index, values);
+                Ok(index)
             }
-            samples.stacks.truncate(begin.0);
-            samples.labels.truncate(begin.1);
-            return Ok(index);
+            Entry::Vacant(none) => {
+                let index = place(samples.len())?;
+                samples.values.extend_from_slice(values);
+                samples.stack_ends.push(place(samples.stacks.len())?);
+                samples.label_ends.push(place(samples.labels.len())?);
+                none.insert(Slot { hash, index });
+                Ok(index)
+            }
         }
-        let index = place(samples.len())?;
-        samples.values.extend_from_slice(values);
-        samples.stack_ends.push(place(samples.stacks.len())?);
-        samples.label_ends.push(place(samples.labels.len())?);
-        by_key.insert_unique(Slot::place(hash), Slot { hash, index }, |slot| Slot::place(slot.hash));
-        Ok(index)
     }
 
     fn add_header(&mut self, profile: &Profile<'_>, memo: &mut Memo) -> Result<(), MergeError> {
@@ -358,6 +375,16 @@ fn compatible_with(header: &Header, strings: &Strings<'_>, profile: &Profile<'_>
     Ok(())
 }
 
+/// Adds the values of a sample to those of another in the column.
+#[inline]
+fn add_values(column: &mut [i64], index: u32, values: &[i64]) {
+    let first = index as usize * values.len();
+    let sums = column.get_mut(first..first + values.len()).unwrap_or_default();
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum = sum.wrapping_add(*value);
+    }
+}
+
 /// Places in columns are 32 bits wide: half the memory, and four thousand million are enough.
 pub(crate) fn place(index: usize) -> Result<u32, LimitExceeded> {
     u32::try_from(index).map_err(|_| LimitExceeded {
@@ -401,15 +428,17 @@ impl Interner {
             .map(|id| StringId(*id))
     }
 
-    /// Makes room for so many more strings.
-    fn reserve(&mut self, strings: usize) {
+    /// Makes room for these strings.
+    fn reserve(&mut self, strings: &Strings<'_>) {
         let Self {
             strings: known,
             by_text,
             hasher,
         } = self;
-        by_text.reserve(strings, |id| hasher.hash_one(known.get(StringId(*id))));
-        known.ranges.reserve(strings);
+        by_text.reserve(strings.len(), |id| hasher.hash_one(known.get(StringId(*id))));
+        known.ranges.reserve(strings.len());
+        let bytes = strings.ranges.iter().map(|(_, len)| *len as usize).sum();
+        known.bytes.to_mut().reserve(bytes);
     }
 
     /// Whether a text has this id.
@@ -426,11 +455,13 @@ impl Interner {
             by_text,
             hasher,
         } = self;
-        if let Some(id) = by_text.find(hash, |id| strings.get(StringId(*id)) == text) {
-            return Ok(StringId(*id));
-        }
+        let same = |id: &u32| strings.get(StringId(*id)) == text;
+        let none = match by_text.entry(hash, same, |id| hasher.hash_one(strings.get(StringId(*id)))) {
+            Entry::Occupied(known) => return Ok(StringId(*known.get())),
+            Entry::Vacant(none) => none,
+        };
         let id = strings.push(text)?;
-        by_text.insert_unique(hash, id.0, |id| hasher.hash_one(strings.get(StringId(*id))));
+        none.insert(id.0);
         Ok(id)
     }
 }

@@ -214,6 +214,14 @@ proptest! {
     }
 
     #[test]
+    fn a_difference_is_compact(first in profiles(-9..9), second in profiles(-9..9)) {
+        let (first, second) = (decode(&first), decode(&second));
+        // Of all that only the second reached nothing is left.
+        let difference = merge(&[&second, &first]).subtract(&mut second.clone()).unwrap();
+        prop_assert_eq!(difference.compact().unwrap().encode(), difference.encode());
+    }
+
+    #[test]
     fn scaling_scales_every_sum(bytes in profiles(-9..9), factor in -5_i32..5) {
         let mut profile = decode(&bytes);
         let before = profile.totals();

@@ -2,12 +2,13 @@
 
 use std::hash::BuildHasher as _;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::known::{Known, UNSEEN};
 use super::{Interner, place};
 use crate::limits::LimitExceeded;
-use crate::model::{Function, Header, Line, Location, Mapping, Profile, Samples, StringId, Strings};
+use crate::model::{Function, Header, Label, LabelValue, Line, Location, Mapping, Profile, Samples, StringId, Strings};
 
 /// What the parts of one source profile became, by their index in it.
 #[derive(Default)]
@@ -27,6 +28,27 @@ impl Memo {
         self.locations.begin(profile.locations.len());
         self.mappings.clear();
         self.mappings.resize(profile.mappings.len(), None);
+    }
+
+    /// Whether labels of the source became these, as far as is known of their strings.
+    #[inline]
+    pub(super) fn are_labels(&self, labels: &[Label], merged: &[Label]) -> bool {
+        let is = |id: StringId, merged: StringId| self.strings.get(id.0) == merged.0;
+        let same = |(label, merged): (&Label, &Label)| {
+            is(label.key, merged.key)
+                && match (label.value, merged.value) {
+                    (LabelValue::Text(text), LabelValue::Text(merged)) => is(text, merged),
+                    (LabelValue::Number(number, unit), LabelValue::Number(merged, merged_unit)) => {
+                        number == merged
+                            && match (unit, merged_unit) {
+                                (Some(unit), Some(merged)) => is(unit, merged),
+                                (unit, merged) => unit == merged,
+                            }
+                    }
+                    _ => false,
+                }
+        };
+        labels.len() == merged.len() && labels.iter().zip(merged).all(same)
     }
 
     #[inline]
@@ -224,9 +246,11 @@ impl Code {
                 key(other) == key(&location) && all_lines.get(range).unwrap_or_default() == lines
             })
         };
-        if let Some(index) = location_by_key.find(hash, same) {
-            return Ok(*index);
-        }
+        let rehash = |index: &u32| lines_of(all_lines, &locations.get(*index as usize).copied().unwrap_or_default());
+        let none = match location_by_key.entry(hash, same, rehash) {
+            Entry::Occupied(known) => return Ok(*known.get()),
+            Entry::Vacant(none) => none,
+        };
         let index = place(locations.len())?;
         let lines_begin = place(all_lines.len())?;
         all_lines.extend_from_slice(lines);
@@ -237,9 +261,7 @@ impl Code {
             lines_end,
             ..location
         });
-        location_by_key.insert_unique(hash, index, |index| {
-            lines_of(all_lines, &locations.get(*index as usize).copied().unwrap_or_default())
-        });
+        none.insert(index);
         Ok(index)
     }
 
@@ -323,17 +345,16 @@ impl Code {
                 .get(*index as usize)
                 .is_some_and(|other| key(other) == key(&function))
         };
-        let merged = match function_by_key.find(hash, same) {
-            Some(merged) => *merged,
-            None => {
+        let rehash = |index: &u32| hasher.hash_one(key(&functions.get(*index as usize).copied().unwrap_or_default()));
+        let merged = match function_by_key.entry(hash, same, rehash) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(none) => {
                 let merged = place(functions.len())?;
                 functions.push(Function {
                     id: u64::from(merged) + 1,
                     ..function
                 });
-                function_by_key.insert_unique(hash, merged, |index| {
-                    hasher.hash_one(key(&functions.get(*index as usize).copied().unwrap_or_default()))
-                });
+                none.insert(merged);
                 merged
             }
         };

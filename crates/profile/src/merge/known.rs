@@ -27,6 +27,14 @@ impl Known {
         self.merged.get(index as usize).copied().unwrap_or(UNSEEN)
     }
 
+    /// Whether these parts became those.
+    #[inline]
+    pub(super) fn are(&self, parts: &[u32], merged: &[u32]) -> bool {
+        let known = self.merged.as_slice();
+        let is = |(part, merged): (&u32, &u32)| known.get(*part as usize) == Some(merged);
+        parts.len() == merged.len() && parts.iter().zip(merged).all(is)
+    }
+
     /// Appends what these parts became; gives whether all are known. On its own, for the compiler to keep everything about
     /// it in registers.
     #[inline(never)]
@@ -127,5 +135,7 @@ mod tests {
         assert!(known.translate(&[2, 0], &mut merged));
         assert!(!known.translate(&[3, 1], &mut merged));
         assert_eq!(merged, [1, 21, 10, UNSEEN, 20]);
+        assert!(known.are(&[2, 0], &[21, 10]));
+        assert!(!known.are(&[2, 0], &[21, 20]) && !known.are(&[2, 0], &[21]) && !known.are(&[2], &[21, 10]));
     }
 }

@@ -234,6 +234,9 @@ fn samples_are_the_same_by_stack_and_labels() {
     assert_eq!(samples(&number, &label(&[(1, 8), (3, 6), (4, 2)])), 2);
     assert_eq!(samples(&number, &label(&[(1, 8), (3, 5), (4, 1)])), 2);
     assert_eq!(samples(&number, &label(&[(1, 8), (3, 5)])), 2);
+    assert_eq!(samples(&label(&[(1, 8), (3, 5)]), &number), 2);
+    assert_eq!(samples(&blue, &label(&[(1, 8), (3, 9)])), 2);
+    assert_eq!(samples(&blue, &both), 2);
 }
 
 /// As many samples as make some of the hashes that the merger keeps the same: of 32 bits, ten pairs are to be expected.
