@@ -31,7 +31,7 @@ fn made_one(sources: &mut Sources, rules: Rules) -> Result<Profile<'static>> {
         Rules::Library => {
             let mut merger = Merger::new();
             for index in 0..sources.len() {
-                sources.merge(index, &mut merger)?;
+                sources.with_profile(index, |profile| Ok(merger.add(profile)?))?;
             }
             Ok(merger.finish()?)
         }

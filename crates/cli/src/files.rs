@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use profile::check::CheckError;
 use profile::import::{self, Format};
-use profile::merge::Merger;
 use profile::parse::{self, ParseError};
 use profile::{Buffers, Limits, Profile};
 
@@ -154,40 +153,33 @@ impl Sources {
         self.paths.get(index).map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// Reads one and hands it over; an error tells of which.
-    pub(crate) fn with_profile<T>(&mut self, index: usize, use_it: impl FnOnce(Profile<'_>) -> Result<T>) -> Result<T> {
+    /// Reads one, in the memory of the one before, and hands it over; an error tells of which.
+    pub(crate) fn with_profile<T>(
+        &mut self,
+        index: usize,
+        use_it: impl FnOnce(&mut Profile<'_>) -> Result<T>,
+    ) -> Result<T> {
         let path = self.path(index).to_owned();
-        let shown = || path.display().to_string();
-        if can_be_read_again(&path) {
-            return with_profile(&path, |profile| use_it(profile).with_context(shown));
-        }
-        let bytes = match self.kept.entry(index) {
-            Entry::Occupied(kept) => kept.into_mut(),
-            Entry::Vacant(none) => none.insert(read(&path)?),
-        };
-        let unpacked = unpack(bytes, &Limits::DEFAULT).with_context(shown)?;
-        let (_, profile) = parse(&unpacked, Format::of(&unpacked)).with_context(shown)?;
-        use_it(profile).with_context(shown)
-    }
-
-    /// Reads one and merges it, in the memory of the one before; an error tells of which.
-    pub(crate) fn merge(&mut self, index: usize, merger: &mut Merger) -> Result<()> {
-        let path = self.path(index).to_owned();
-        if !can_be_read_again(&path) {
-            return self.with_profile(index, |profile| Ok(merger.add(&profile)?));
-        }
         let shown = || path.display().to_string();
         let Memory {
             packed,
             unpacked,
             buffers,
         } = &mut self.memory;
-        read_into(&path, packed)?;
-        let unpacked = unpack_into(packed, unpacked, &Limits::DEFAULT).with_context(shown)?;
-        let (_, profile) = parse_into(take(buffers), unpacked, Format::of(unpacked)).with_context(shown)?;
-        merger.add(&profile).with_context(shown)?;
+        let bytes = if can_be_read_again(&path) {
+            read_into(&path, packed)?;
+            packed
+        } else {
+            match self.kept.entry(index) {
+                Entry::Occupied(kept) => kept.into_mut(),
+                Entry::Vacant(none) => none.insert(read(&path)?),
+            }
+        };
+        let unpacked = unpack_into(bytes, unpacked, &Limits::DEFAULT).with_context(shown)?;
+        let (_, mut profile) = parse_into(take(buffers), unpacked, Format::of(unpacked)).with_context(shown)?;
+        let used = use_it(&mut profile).with_context(shown)?;
         *buffers = profile.into_buffers();
-        Ok(())
+        Ok(used)
     }
 }
 

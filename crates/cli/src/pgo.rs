@@ -2,28 +2,29 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use profile::Profile;
 use profile::merge::Merger;
 use profile::view::units;
 
 use crate::args::PgoArgs;
-use crate::files;
+use crate::files::{self, Sources};
 use crate::tell;
 
-/// `pgo`. Files are merged one by one: none of them stays in memory.
+/// `pgo`. Files are merged one by one: none of them stays in memory, but what comes from a pipe.
 pub(crate) fn run(args: &PgoArgs) -> Result<bool> {
     let mut merger = Merger::new();
     let mut merged = 0_u64;
-    files::stdin_once(&args.files)?;
-    for path in files::expand(&args.files, Some(&args.out))? {
+    let mut sources = Sources::new(files::expand(&args.files, Some(&args.out))?)?;
+    for index in 0..sources.len() {
+        let path = sources.path(index).to_owned();
         let is_named = args.files.contains(&path);
-        let added = files::with_profile(&path, |profile| match refusal(&profile) {
+        let added = sources.with_profile(index, |profile| match refusal(profile) {
             None => {
-                merger.add(&profile).with_context(|| path.display().to_string())?;
+                merger.add(profile)?;
                 Ok(1)
             }
-            Some(why) if is_named => Err(anyhow!("{}: {why}", path.display())),
+            Some(why) if is_named => bail!(why),
             Some(why) => {
                 tell(&format!("left out {}: {why}", path.display()));
                 Ok(0)

@@ -54,8 +54,8 @@ pub enum CombineError {
     Limit(#[from] LimitExceeded),
 }
 
-/// What is done with one source's profile.
-pub type Use<'u> = &'u mut dyn FnMut(Profile<'_>) -> Result<(), CombineError>;
+/// What is done with one source's profile. It is changed by it; its memory can be used for the next one.
+pub type Use<'u> = &'u mut dyn FnMut(&mut Profile<'_>) -> Result<(), CombineError>;
 
 /// Merges the profiles of `count` sources. `read` is asked for a source by its index: it hands the profile over, and passes
 /// on what comes of that. Indexes come in order, but a source may be asked for again.
@@ -131,8 +131,8 @@ fn merge_chunk<E: From<CombineError>>(
     let mut all_same = true;
     // In the hope that all measure the same as the first.
     for index in sources.clone() {
-        read(index, &mut |mut profile| {
-            let measured = Measured::by(&profile);
+        read(index, &mut |profile| {
+            let measured = Measured::by(profile);
             let agreement = match &mut first {
                 Some((first, agreement)) => {
                     all_same &= *first == measured;
@@ -149,11 +149,11 @@ fn merge_chunk<E: From<CombineError>>(
                 return Ok(());
             }
             profile.give_mapping();
-            agreement.apply(&mut profile)?;
+            agreement.apply(profile)?;
             if count == 1 {
-                alone = Some(profile.into_owned());
+                alone = Some(std::mem::take(profile).into_owned());
             } else {
-                merger.add(&profile)?;
+                merger.add(profile)?;
             }
             Ok(())
         })?;
@@ -177,7 +177,7 @@ fn merge_alike<E: From<CombineError>>(
     let mut bytes = 0;
     for index in sources.clone() {
         read(index, &mut |profile| {
-            let measured = Measured::by(&profile);
+            let measured = Measured::by(profile);
             bytes += measured.bytes();
             at_most(bytes, NAMES_BYTES_MAX, "bytes in the names of all sample types")?;
             all.push(measured);
@@ -187,10 +187,10 @@ fn merge_alike<E: From<CombineError>>(
     let agreement = Agreement::between(&all).map_err(disagreement(sources.start))?;
     let mut merger = Merger::new();
     for index in sources {
-        read(index, &mut |mut profile| {
+        read(index, &mut |profile| {
             profile.give_mapping();
-            agreement.apply(&mut profile)?;
-            Ok(merger.add(&profile)?)
+            agreement.apply(profile)?;
+            Ok(merger.add(profile)?)
         })?;
     }
     Ok(merger.finish().map_err(CombineError::from)?)

@@ -76,7 +76,7 @@ impl Request {
 fn merged(files: &[PathBuf]) -> Result<Profile<'static>, CombineError> {
     sources::merge(files.len(), |index, use_it| {
         let bytes = read(&files[index]);
-        use_it(Profile::parse(&bytes, &Limits::DEFAULT).unwrap())
+        use_it(&mut Profile::parse(&bytes, &Limits::DEFAULT).unwrap())
     })
 }
 
