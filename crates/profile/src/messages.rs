@@ -137,11 +137,12 @@ numbers! {
 
 #[cfg(test)]
 mod tests {
-    use fearless_simd::{Level, dispatch};
+    use fearless_simd::dispatch;
     use proptest::prelude::*;
     use testkit::soak;
 
     use super::*;
+    use crate::wire::levels;
 
     numbers! {
         /// Any message.
@@ -183,7 +184,7 @@ mod tests {
             let numbers = |four: Four| [four.a, four.b, four.c, four.d];
             for message in [message[..].into(), within] {
                 prop_assert_eq!(Four::read(message).map(numbers), expected);
-                for level in [Level::new(), Level::baseline()] {
+                for level in levels() {
                     prop_assert_eq!(dispatch!(level, simd => read_varied(simd, message)).map(numbers), expected);
                 }
             }

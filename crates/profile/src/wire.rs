@@ -8,6 +8,8 @@ mod batch;
 mod glance;
 
 pub(crate) use batch::Batch;
+#[cfg(test)]
+pub(crate) use batch::levels;
 pub(crate) use glance::{Glance, Message};
 
 /// Why bytes are not a message.

@@ -41,12 +41,12 @@ fn append<T: Copy>(numbers: [T; 8], count: usize, column: &mut Vec<T>) {
 
 #[cfg(test)]
 mod tests {
-    use fearless_simd::{Level, dispatch};
+    use fearless_simd::dispatch;
     use proptest::prelude::*;
     use testkit::soak;
 
     use super::*;
-    use crate::wire::Cursor;
+    use crate::wire::{Cursor, levels};
 
     /// The numbers up to the first that is none, and what is wrong with that one.
     fn one_by_one(packed: &[u8]) -> (Vec<u64>, Result<(), Fault>) {
@@ -81,7 +81,7 @@ mod tests {
             let narrow: Vec<_> = numbers.iter().map(|id| expected_ids.narrow(*id)).collect();
             let onward = [packed.clone(), after].concat();
             let message = Message::new(&onward, packed.len() as u64).unwrap();
-            for level in [Level::new(), Level::baseline()] {
+            for level in levels() {
                 let (mut stacks, mut ids, mut values) = (vec![7], Ids::default(), vec![7]);
                 prop_assert_eq!(dispatch!(level, simd => packed_ids(simd, message, &mut stacks, &mut ids)), expected);
                 prop_assert_eq!(&stacks[1..], &narrow);

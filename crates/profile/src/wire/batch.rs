@@ -150,3 +150,13 @@ static LAYOUTS: [Layout; 256] = {
     }
     layouts
 };
+
+/// What processors can do, as far as this one can: each is code of its own.
+#[cfg(test)]
+pub(crate) fn levels() -> Vec<fearless_simd::Level> {
+    let best = fearless_simd::Level::new();
+    let mut levels = vec![best, fearless_simd::Level::baseline()];
+    #[cfg(target_arch = "x86_64")]
+    levels.extend(best.as_sse4_2().map(fearless_simd::Level::Sse4_2));
+    levels
+}
