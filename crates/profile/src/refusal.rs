@@ -1,7 +1,7 @@
 //! Why a field was refused, by the streaming check and by the decoder alike.
 
 use crate::limits::LimitExceeded;
-use crate::wire::{Fault, Glance, whole};
+use crate::wire::{Fault, Fields, Glance, whole};
 
 /// Why a field was refused.
 pub(crate) enum Refusal {
@@ -19,13 +19,11 @@ impl Refusal {
         }
     }
 
-    /// The same of what was read last: a fault of the tag after it comes first.
+    /// The same of the field that was read last. [`Fields`] read the tag after a field before anybody looks at the field, so a
+    /// fault of the tag comes first.
     #[cold]
     pub(crate) fn before(self, glance: Glance<'_>) -> Self {
-        match self {
-            Self::Fault(fault) => Self::Fault(glance.fault(fault)),
-            Self::Limit(limit) => Self::Limit(limit),
-        }
+        Fields::new(glance.rest()).err().map_or(self, Self::Fault)
     }
 }
 

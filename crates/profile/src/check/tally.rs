@@ -238,7 +238,8 @@ impl Tally {
                 .map_err(|refusal| refusal.before(*glance))?;
         }
         while let Some(value) = glance.number(0x10) {
-            self.sample_value(sample, value)?;
+            self.sample_value(sample, value)
+                .map_err(|refusal| refusal.before(*glance))?;
         }
         Ok(())
     }
