@@ -1,7 +1,7 @@
 //! Why a field was refused, by the streaming check and by the decoder alike.
 
 use crate::limits::LimitExceeded;
-use crate::wire::{Fault, Fields, Glance, whole};
+use crate::wire::{Fault, whole};
 
 /// Why a field was refused.
 pub(crate) enum Refusal {
@@ -17,13 +17,6 @@ impl Refusal {
             Self::Fault(fault) => Self::Fault(whole(fault)),
             Self::Limit(limit) => Self::Limit(limit),
         }
-    }
-
-    /// The same of the field that was read last. [`Fields`] read the tag after a field before anybody looks at the field, so a
-    /// fault of the tag comes first.
-    #[cold]
-    pub(crate) fn before(self, glance: Glance<'_>) -> Self {
-        Fields::new(glance.rest()).err().map_or(self, Self::Fault)
     }
 }
 

@@ -321,12 +321,14 @@ pub(crate) fn whole(fault: Fault) -> Fault {
     }
 }
 
+/// The bit of each byte of a word that says that the varint goes on.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
+
 /// Counts the varints of a packed field without decoding them.
 ///
 /// Eight bytes at a time: a varint ends at each byte below 0x80, so counting is counting those, and a varint is too
 /// long where ten bytes in a row continue, which two neighbouring words tell by their ends.
 fn count_packed(packed: &[u8]) -> Result<u64, Fault> {
-    const CONTINUES: u64 = 0x8080_8080_8080_8080;
     const TOO_LONG: Fault = Fault::Bad("a varint is longer than ten bytes");
     let Some(last) = packed.last() else { return Ok(0) };
     if *last >= 0x80 {

@@ -178,7 +178,7 @@ impl Tally {
         self.sample_values(&mut sample, &mut glance)?;
         while let Some(label) = glance.message(0x1a) {
             self.sample_label(&mut sample, label)
-                .map_err(|refusal| refusal.before(glance))?;
+                .map_err(|refusal| glance.fault(refusal))?;
         }
         if !glance.is_at_end() {
             sample = self.sample_plainly(sample, glance.rest())?;
@@ -235,11 +235,11 @@ impl Tally {
     fn sample_values(&mut self, sample: &mut Sample, glance: &mut Glance<'_>) -> Result<(), Refusal> {
         if let Some(packed) = glance.message(0x12) {
             self.packed_values(sample, packed.bytes())
-                .map_err(|refusal| refusal.before(*glance))?;
+                .map_err(|refusal| glance.fault(refusal))?;
         }
         while let Some(value) = glance.number(0x10) {
             self.sample_value(sample, value)
-                .map_err(|refusal| refusal.before(*glance))?;
+                .map_err(|refusal| glance.fault(refusal))?;
         }
         Ok(())
     }

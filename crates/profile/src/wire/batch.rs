@@ -6,7 +6,7 @@
 use fearless_simd::prelude::*;
 use fearless_simd::{u8x32, u32x8, u64x2, u64x4};
 
-use super::{Cursor, Fault, Message};
+use super::{CONTINUES, Cursor, Fault, Message};
 
 /// What comes next of packed varints.
 #[derive(Clone, Copy)]
@@ -80,9 +80,6 @@ impl Message<'_> {
 fn last_word(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
-
-/// The bit that says of each byte that the varint goes on.
-const CONTINUES: u64 = 0x8080_8080_8080_8080;
 
 /// Where in the word the varints are that begin with its lowest byte and end within its first `len` bytes, up to the first
 /// that has more than [`BYTES_MAX`].

@@ -1,6 +1,6 @@
 //! Fields as nearly every writer writes them, from words of eight bytes.
 
-use super::{Fault, Fields, count_packed};
+use super::{CONTINUES, Fault, Fields, count_packed};
 
 /// A message among other bytes, those of the profile that come after it.
 ///
@@ -72,9 +72,6 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The bit that says of each byte that the varint goes on.
-const CONTINUES: u64 = 0x8080_8080_8080_8080;
-
 impl<'a> From<&'a [u8]> for Message<'a> {
     #[inline(always)]
     fn from(bytes: &'a [u8]) -> Self {
@@ -110,11 +107,11 @@ impl<'a> Glance<'a> {
         self.rest.len() == 0
     }
 
-    /// What to say of a fault in the message that was read last. [`Fields`] read the tag after a message before
-    /// anybody reads the message, so a fault of the tag comes first.
+    /// What to say of an error in the field that was read last. [`Fields`] read the tag after a field before anybody looks at
+    /// the field, so a fault of the tag comes first.
     #[cold]
-    pub(crate) fn fault(self, fault: Fault) -> Fault {
-        Fields::new(self.rest()).err().unwrap_or(fault)
+    pub(crate) fn fault<E: From<Fault>>(self, error: E) -> E {
+        Fields::new(self.rest()).err().map_or(error, E::from)
     }
 
     /// Reads those of the numbers with these tags that come next, in this order.
