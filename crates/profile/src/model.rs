@@ -4,6 +4,7 @@
 //! indexes, not ids: they are resolved once, when the profile is decoded, and cannot dangle from then on.
 
 use std::borrow::Cow;
+use std::mem::replace;
 
 use crate::limits::LimitExceeded;
 
@@ -239,12 +240,32 @@ impl Samples {
         }
     }
 
+    /// All samples in their order: each begins where the one before it ends, which takes a third of looking each up.
+    #[inline]
+    pub(crate) fn iter(&self, types: usize) -> impl Iterator<Item = Sample<'_>> {
+        let mut values = self.values.as_slice();
+        let (mut stack_begin, mut label_begin) = (0, 0);
+        self.stack_ends
+            .iter()
+            .zip(&self.label_ends)
+            .map(move |(stack_end, label_end)| {
+                let (of_this, of_others) = values.split_at_checked(types).unwrap_or_default();
+                values = of_others;
+                let stack = replace(&mut stack_begin, *stack_end as usize)..stack_begin;
+                let labels = replace(&mut label_begin, *label_end as usize)..label_begin;
+                Sample {
+                    stack: self.stacks.get(stack).unwrap_or_default(),
+                    values: of_this,
+                    labels: self.labels.get(labels).unwrap_or_default(),
+                }
+            })
+    }
+
     /// The same samples with the stacks that `rewrite` writes, without those to which it says no. The caller sees to it
     /// that all stacks together stay below 2^32 frames.
     pub(crate) fn with_stacks(&self, types: usize, mut rewrite: impl FnMut(Sample<'_>, &mut Vec<u32>) -> bool) -> Self {
         let mut kept = Self::default();
-        for index in 0..self.len() {
-            let sample = self.get(index, types);
+        for sample in self.iter(types) {
             let begin = kept.stacks.len();
             if rewrite(sample, &mut kept.stacks) {
                 kept.values.extend_from_slice(sample.values);
@@ -352,7 +373,7 @@ impl<'a> Profile<'a> {
     /// The samples.
     pub fn samples(&self) -> impl Iterator<Item = Sample<'_>> {
         let types = self.header.sample_types.len();
-        (0..self.samples.len()).map(move |index| self.samples.get(index, types))
+        self.samples.iter(types)
     }
 
     /// Index of the sample type that is shown when nobody chose: the one that the profile names, else the last.

@@ -1,7 +1,7 @@
 //! Values times a factor, and labels for all samples.
 
 use crate::limits::LimitExceeded;
-use crate::model::{Label, LabelValue, Profile, Samples};
+use crate::model::{Label, LabelValue, Profile, Sample, Samples};
 
 /// Why values cannot be scaled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,8 +108,7 @@ impl Profile<'_> {
         };
         let types = self.header.sample_types.len();
         let (mut labels, mut label_ends) = (Vec::new(), Vec::with_capacity(self.samples.len()));
-        for index in 0..self.samples.len() {
-            let old = self.samples.get(index, types).labels;
+        for Sample { labels: old, .. } in self.samples.iter(types) {
             let is_text = |label: &Label| matches!(label.value, LabelValue::Text(_));
             let before = |label: &Label| is_text(label) && self.strings.get(label.key) < key.as_bytes();
             let same = |label: &Label| is_text(label) && self.strings.get(label.key) == key.as_bytes();
@@ -134,8 +133,8 @@ impl Profile<'_> {
         }
         let types = self.header.sample_types.len();
         let mut left = Samples::default();
-        for (index, _) in kept.iter().enumerate().filter(|(_, kept)| **kept) {
-            let sample = self.samples.get(index, types);
+        let samples = self.samples.iter(types).zip(kept);
+        for (sample, _) in samples.filter(|(_, kept)| **kept) {
             left.values.extend_from_slice(sample.values);
             left.stacks.extend_from_slice(sample.stack);
             left.labels.extend_from_slice(sample.labels);
