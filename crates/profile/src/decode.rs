@@ -20,13 +20,17 @@ use columns::Columns;
 pub(crate) use resolve::in_order;
 use resolve::{NO_STRING, NO_STRINGS};
 
-/// The output at first, while unpacking. Then it grows to what the trailer claims, and by half where that is not enough.
-/// No less than a line of the legacy formats, or its beginning could not say that it has no end.
-const UNPACK_BYTES: usize = 64 << 10;
+/// So much is unpacked before it is asked whether a profile may begin so. No less than a line of the legacy formats, or its
+/// beginning could not say that it has no end.
+const BEGIN_BYTES: usize = 64 << 10;
 
 /// A claim is no reason to take more memory than so many times the packed bytes. Real profiles grow to eleven times their
 /// size at most.
 const CLAIM_EXPANSION_MAX: usize = 16;
+
+/// More room than is needed: inflate is slower where it must look out for the end of its output, and a buffer that is just
+/// full could not tell that nothing follows.
+const SPARE_BYTES: usize = 512;
 
 /// Unpacks gzip of one or many members; bytes that are no gzip are given back as they are.
 ///
@@ -47,7 +51,7 @@ pub(crate) fn may_begin_profile(begin: &[u8]) -> bool {
     Cursor::new(begin).tag().is_ok() || !legacy::is_nothing(begin)
 }
 
-/// Unpacks gzip. `may_begin` is asked about the first [`UNPACK_BYTES`] where there are more.
+/// Unpacks gzip. `may_begin` is asked about the first [`BEGIN_BYTES`] where there are more.
 pub(crate) fn unpack_while<'a>(
     bytes: &'a [u8],
     limits: &Limits,
@@ -66,18 +70,25 @@ pub(crate) fn unpack_while<'a>(
         };
     }
     let claimed = bytes.last_chunk().map_or(0, |len| u32::from_le_bytes(*len) as usize);
-    // One byte more, or a buffer that is just full could not tell that nothing follows.
-    let expected = claimed.min(bytes.len().saturating_mul(CLAIM_EXPANSION_MAX)) + 1;
+    let believed = claimed.min(bytes.len().saturating_mul(CLAIM_EXPANSION_MAX));
+    // Above the limit by the spare bytes, which is how more than the limit is seen.
+    let expected = usize::try_from(limit).map_or(believed, |limit| believed.min(limit)) + SPARE_BYTES;
     let mut gunzip = Gunzip::new();
-    let (mut input, mut output, mut filled) = (bytes, vec![0; UNPACK_BYTES], 0_usize);
+    let (mut input, mut output, mut filled) = (bytes, vec![0; expected], 0_usize);
     loop {
-        if filled == output.len() {
-            if filled == UNPACK_BYTES && !may_begin(&output) {
-                return Err(other_thing(&output));
-            }
-            output.resize((output.len() + output.len() / 2).max(expected), 0);
+        if filled == BEGIN_BYTES && !may_begin(output.get(..filled).unwrap_or_default()) {
+            return Err(other_thing(&output));
         }
-        let space = output.get_mut(filled..).unwrap_or_default();
+        if filled == output.len() {
+            output.resize((filled + filled / 2).max(BEGIN_BYTES), 0);
+        }
+        // Not beyond the beginning before it was looked at.
+        let end = if filled < BEGIN_BYTES {
+            output.len().min(BEGIN_BYTES)
+        } else {
+            output.len()
+        };
+        let space = output.get_mut(filled..end).unwrap_or_default();
         let space_bytes = space.len();
         let step = gunzip.step(input, space).map_err(|(error, _)| error)?;
         input = input.get(step.consumed..).unwrap_or_default();
