@@ -121,7 +121,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn message(&mut self) -> Result<Message<'a>, Fault> {
         let len = self.varint()?;
         let message = Message::new(self.rest, len).ok_or(Fault::Short)?;
-        self.rest = self.rest.get(message.len()..).unwrap_or_default();
+        self.rest = self.rest.get(message.len()..).ok_or(Fault::Short)?;
         Ok(message)
     }
 

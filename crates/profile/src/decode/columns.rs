@@ -127,7 +127,7 @@ impl Columns {
         empty.samples.label_ends.reserve(room(32));
         empty.locations.reserve(room(64));
         empty.lines.reserve(room(64));
-        empty.functions.reserve(room(128));
+        empty.functions.reserve(room(64));
         empty.strings.ranges.reserve(room(64));
         let mut columns = Self {
             sample_types: Vec::new(),
@@ -163,81 +163,94 @@ impl Columns {
     fn read_fields<S: Simd>(&mut self, simd: S, bytes: &[u8], limits: &Limits) -> Result<(), CheckError> {
         let mut cursor = Cursor::new(bytes);
         while !cursor.is_empty() {
-            let offset = bytes.len() - cursor.rest().len();
-            self.field(simd, &mut cursor, bytes.len(), limits)
-                .map_err(|refusal| match refusal {
-                    Refusal::Fault(fault) => refused(fault, offset, bytes),
-                    Refusal::Limit(limit) => limit.into(),
-                })?;
+            cursor =
+                self.fields(simd, cursor, bytes.len(), limits)
+                    .map_err(|Refused { refusal, field }| match refusal {
+                        Refusal::Fault(fault) => refused(fault, bytes.len() - field.rest().len(), bytes),
+                        Refusal::Limit(limit) => limit.into(),
+                    })?;
         }
         Ok(())
     }
 
-    /// Reads the next field. Where the profile ends inside it, more bytes may mend it; what is inside a message cannot be
-    /// mended.
+    /// Reads the next field, and those of its kind that follow it. Where the profile ends inside a field, more bytes may mend
+    /// it; what is inside a message cannot be mended.
     #[inline(always)]
-    fn field<S: Simd>(
+    fn fields<'a, S: Simd>(
         &mut self,
         simd: S,
-        profile: &mut Cursor<'_>,
+        field: Cursor<'a>,
         end: usize,
         limits: &Limits,
-    ) -> Result<(), Refusal> {
-        match profile.varint()? {
+    ) -> Result<Cursor<'a>, Refused<'a>> {
+        let mut value = field;
+        let tag = value.varint().map_err(|fault| Refused::at(field, fault))?;
+        let first = (field, value);
+        match tag {
+            0x12 => messages(
+                simd,
+                0x12,
+                first,
+                limits,
+                #[inline(always)]
+                |message| self.sample(simd, message, limits),
+            ),
+            0x22 => messages(
+                simd,
+                0x22,
+                first,
+                limits,
+                #[inline(always)]
+                |message| self.location(simd, message, limits),
+            ),
+            0x2a => messages(
+                simd,
+                0x2a,
+                first,
+                limits,
+                #[inline(always)]
+                |message| self.function(simd, message, limits),
+            ),
+            0x32 => in_a_row(
+                0x32,
+                first,
+                #[inline(always)]
+                |value| self.text(value, end, limits),
+            ),
+            other => self
+                .single(other, value, limits)
+                .map_err(|refusal| Refused::at(field, refusal)),
+        }
+    }
+
+    /// Reads a string of the table.
+    #[inline(always)]
+    fn text(&mut self, profile: &mut Cursor<'_>, end: usize, limits: &Limits) -> Result<(), Refusal> {
+        let string = profile.bytes()?;
+        at_most(self.strings.len() as u64 + 1, limits.strings_max, "strings")?;
+        at_most(string.len() as u64, limits.string_bytes_max, "bytes in one string")?;
+        if self.strings.is_empty() && !string.is_empty() {
+            return Err(Fault::Bad("the first string is not the empty one").into());
+        }
+        // Both are within the profile, which is below 4 GiB.
+        let begin = end - profile.rest().len() - string.len();
+        self.strings.push((begin as u32, string.len() as u32));
+        Ok(())
+    }
+
+    /// A field that comes once, or a few times.
+    #[inline(never)]
+    fn single<'a>(&mut self, tag: u64, mut profile: Cursor<'a>, limits: &Limits) -> Result<Cursor<'a>, Refusal> {
+        match tag {
             0x0a => {
                 let limit = limits.sample_types_max;
                 at_most(self.sample_types.len() as u64 + 1, limit, "sample types")?;
                 self.sample_types
                     .push(ValueType::read(profile.bytes()?).map_err(whole)?);
             }
-            // The messages that there are thousands of are functions of their own, or the registers would not do for all.
-            0x12 => {
-                let message = message(profile, limits)?;
-                simd.vectorize(
-                    #[inline(always)]
-                    || self.sample(simd, message, limits),
-                )
-                .map_err(Refusal::inside)?;
-            }
             0x1a => self
-                .mapping(message(profile, limits)?, limits)
+                .mapping(message(&mut profile, limits)?, limits)
                 .map_err(Refusal::inside)?,
-            0x22 => {
-                let message = message(profile, limits)?;
-                simd.vectorize(
-                    #[inline(always)]
-                    || self.location(simd, message, limits),
-                )
-                .map_err(Refusal::inside)?;
-            }
-            0x2a => {
-                let message = message(profile, limits)?;
-                simd.vectorize(
-                    #[inline(always)]
-                    || self.function(simd, message, limits),
-                )
-                .map_err(Refusal::inside)?;
-            }
-            0x32 => {
-                let string = profile.bytes()?;
-                at_most(self.strings.len() as u64 + 1, limits.strings_max, "strings")?;
-                at_most(string.len() as u64, limits.string_bytes_max, "bytes in one string")?;
-                if self.strings.is_empty() && !string.is_empty() {
-                    return Err(Fault::Bad("the first string is not the empty one").into());
-                }
-                // Both are within the profile, which is below 4 GiB.
-                let begin = end - profile.rest().len() - string.len();
-                self.strings.push((begin as u32, string.len() as u32));
-            }
-            other => self.single(other, profile, limits)?,
-        }
-        Ok(())
-    }
-
-    /// A field that comes once, or a few times.
-    #[inline(never)]
-    fn single(&mut self, tag: u64, profile: &mut Cursor<'_>, limits: &Limits) -> Result<(), Refusal> {
-        match tag {
             0x38 => self.singles[0] = profile.varint()?,
             0x40 => self.singles[1] = profile.varint()?,
             0x48 => {
@@ -252,7 +265,7 @@ impl Columns {
             0x60 => self.period = profile.varint()?.cast_signed(),
             0x68 => self.comments.push(profile.varint()?),
             0x6a => {
-                let mut packed = Cursor::new(message(profile, limits)?.bytes());
+                let mut packed = Cursor::new(message(&mut profile, limits)?.bytes());
                 while !packed.is_empty() {
                     self.comments.push(packed.varint().map_err(whole)?);
                 }
@@ -262,7 +275,7 @@ impl Columns {
             other => profile.skip(other, PROFILE)?,
         }
         at_most(self.comments.len() as u64, limits.comments_max, "comments")?;
-        Ok(())
+        Ok(profile)
     }
 
     #[inline(always)]
@@ -506,6 +519,60 @@ impl Columns {
         self.string_index_max = self.string_index_max.max(index);
         StringId(index as u32)
     }
+}
+
+/// Why a field is refused, and where it begins.
+struct Refused<'a> {
+    refusal: Refusal,
+    field: Cursor<'a>,
+}
+
+impl<'a> Refused<'a> {
+    fn at(field: Cursor<'a>, refusal: impl Into<Refusal>) -> Self {
+        let refusal = refusal.into();
+        Self { refusal, field }
+    }
+}
+
+/// Reads the field that begins at the first of the two places, with its value at the second, and those with the same tag that
+/// follow it. Writers write all of a kind in a row, so it is rarely asked which kind comes next.
+#[inline(always)]
+fn in_a_row<'a>(
+    tag: u8,
+    (mut field, mut value): (Cursor<'a>, Cursor<'a>),
+    mut read: impl FnMut(&mut Cursor<'a>) -> Result<(), Refusal>,
+) -> Result<Cursor<'a>, Refused<'a>> {
+    loop {
+        read(&mut value).map_err(|refusal| Refused::at(field, refusal))?;
+        field = value;
+        match field.rest() {
+            [next, rest @ ..] if *next == tag => value = Cursor::new(rest),
+            _ => return Ok(field),
+        }
+    }
+}
+
+/// Reads messages in a row, of a kind that there are thousands of: in a function of their own, or the registers would not do
+/// for all kinds.
+#[inline(always)]
+fn messages<'a, S: Simd>(
+    simd: S,
+    tag: u8,
+    first: (Cursor<'a>, Cursor<'a>),
+    limits: &Limits,
+    mut read: impl FnMut(Message<'a>) -> Result<(), Refusal>,
+) -> Result<Cursor<'a>, Refused<'a>> {
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            in_a_row(
+                tag,
+                first,
+                #[inline(always)]
+                |value| read(message(value, limits)?).map_err(Refusal::inside),
+            )
+        },
+    )
 }
 
 /// The bytes of a message, which have a limit.

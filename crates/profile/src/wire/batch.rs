@@ -25,23 +25,23 @@ impl Message<'_> {
     #[inline(always)]
     pub(crate) fn batches<S: Simd>(self, simd: S, mut each: impl FnMut(Batch)) -> Result<(), Fault> {
         let mut onward = self.onward;
-        while onward.len() > self.after {
-            let len = onward.len() - self.after;
+        while let Some(len) = onward.len().checked_sub(self.after).filter(|len| *len > 0) {
             let word = onward
                 .first_chunk()
                 .map_or_else(|| last_word(onward), |word| u64::from_le_bytes(*word));
             let layout = layout(word, len);
-            if layout.count == 0 {
+            let bytes = if layout.count == 0 {
                 let mut cursor = Cursor::new(onward.get(..len).unwrap_or_default());
                 each(Batch::Long(cursor.varint()?));
-                onward = onward.get(len - cursor.rest().len()..).unwrap_or_default();
+                len - cursor.rest().len()
             } else {
                 each(Batch::Short {
                     lanes: lanes(simd, word, layout),
                     count: usize::from(layout.count),
                 });
-                onward = onward.get(usize::from(layout.bytes)..).unwrap_or_default();
-            }
+                usize::from(layout.bytes)
+            };
+            onward = onward.get(bytes..).ok_or(Fault::Short)?;
         }
         Ok(())
     }

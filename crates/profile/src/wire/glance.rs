@@ -137,7 +137,11 @@ impl<'a> Glance<'a> {
     pub(crate) fn message(&mut self, tag: u8) -> Option<Message<'a>> {
         let (len, header) = short_varint(self.word(tag)?)?;
         let message = Message::new(self.rest.onward.get(header..)?, len)?;
-        self.advance(header + message.len())?;
+        // What comes after it begins with the rest of the message that it is in.
+        if message.after < self.rest.after {
+            return None;
+        }
+        self.rest.onward = message.onward.get(message.len()..)?;
         Some(message)
     }
 
