@@ -367,6 +367,16 @@ fn each_limit_is_named_when_it_is_exceeded_and_only_then() {
             },
         ),
         (
+            "locations in one sample",
+            // In an order that nobody writes.
+            sample(&[label(), number(1, 1), number(1, 1), number(2, 1)]),
+            2,
+            |l, m| Limits {
+                locations_per_sample_max: m,
+                ..l
+            },
+        ),
+        (
             "locations in all samples",
             sample(&[bytes(1, &[1, 1, 1]), number(1, 1), number(2, 1)]),
             4,
