@@ -115,7 +115,8 @@ fn fuzz(results: &mut Results, flags: &Flags, seed: u64) -> Result<()> {
     fs::create_dir_all(&seeds).with_context(|| format!("create {}", seeds.display()))?;
     let mut collect = Command::new("cargo");
     collect
-        .args(["run", "--package", "profiling-profile", "--example", "fuzz_seeds", "--"])
+        .args(["run", "--package", "profiling-profile", "--features", "libdeflate"])
+        .args(["--example", "fuzz_seeds", "--"])
         .arg(&seeds)
         .current_dir(root()?);
     let mut build = cargo_fuzz(&work, "build")?;
@@ -185,12 +186,13 @@ fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
 }
 
 /// A command of cargo-fuzz over our targets. The sanitizer and the instrumentation that the fuzzer follows are flags that
-/// only a nightly compiler takes without being told that it is wanted.
+/// only a nightly compiler takes without being told that it is wanted. The sanitizer watches libdeflate, too, which is C.
 fn cargo_fuzz(work: &Path, command: &str) -> Result<Command> {
     let mut cargo = Command::new(tools::ensure(Tool::CargoFuzz)?.join("cargo-fuzz"));
     cargo
         .args([command, "--fuzz-dir", "fuzz"])
         .env("RUSTC_BOOTSTRAP", "1")
+        .env("CFLAGS", "-fsanitize=address")
         .env("CARGO_TARGET_DIR", work.join("target"))
         .current_dir(root()?);
     Ok(cargo)

@@ -22,8 +22,8 @@ mod seeds;
 fn main() {
     let folder = PathBuf::from(std::env::args_os().nth(1).unwrap());
     let profiles = seeds::profiles();
-    let targets = properties::PROPERTIES.map(|(property, _)| property);
-    for property in targets.into_iter().chain([seeds::ORACLE]) {
+    let targets = properties::PROPERTIES.iter().map(|(property, _)| *property);
+    for property in targets.chain([seeds::ORACLE]) {
         let into = folder.join(property);
         fs::create_dir_all(&into).unwrap();
         let seeds = seeds::seeds(property, &profiles);

@@ -2,7 +2,7 @@
 //!
 //! What is unpacked has the checksum and the length that its trailer states, and the verdict is that of [`import::unpack`]
 //! but for what no compressor writes: bytes between the data and the trailer, and codes that deflate knows and nobody uses.
-//! Whoever must know of these asks [`crate::check::Checker`].
+//! Whoever must know of these asks [`crate::check::Checker`]. What may begin no format is refused by who reads it then.
 
 use std::borrow::Cow;
 

@@ -12,6 +12,8 @@ use profile::view::stacks::Stacks;
 use profile::view::svg::Caption;
 use profile::view::top::TopOptions;
 use profile::view::{Order, View, ViewError};
+#[cfg(feature = "libdeflate")]
+use profile::{GzipError, import, libdeflate};
 use profile::{Limits, Profile, gzip, unpack};
 
 use crate::grown;
@@ -20,9 +22,11 @@ use crate::grown;
 pub(crate) type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub(crate) const PROPERTIES: [Property; 11] = [
+pub(crate) const PROPERTIES: &[Property] = &[
     ("check", chunks_give_one_verdict),
     ("unpack", packing_is_undone),
+    #[cfg(feature = "libdeflate")]
+    ("libdeflate", libdeflate_unpacks_what_the_stream_does),
     ("decode", writing_is_undone),
     ("parse", any_format_becomes_valid),
     ("agree", check_and_decoder_agree),
@@ -117,6 +121,46 @@ pub(crate) fn packing_is_undone(bytes: &[u8]) {
     }
     let shorter = packed.get(..at.clamp(2, packed.len() - 1)).unwrap_or_default();
     assert!(matches!(unpack(shorter, &limits), Err(CheckError::Truncated { .. })));
+}
+
+/// As they are, and as deflate data within a member whose trailer is right.
+#[cfg(feature = "libdeflate")]
+pub(crate) fn libdeflate_unpacks_what_the_stream_does(bytes: &[u8]) {
+    let limits = Limits {
+        uncompressed_bytes_max: 1 << 20,
+        ..Limits::DEFAULT
+    };
+    for packed in [bytes, &member(bytes, &limits)] {
+        let (quick, streamed) = (libdeflate::unpack(packed, &limits), import::unpack(packed, &limits));
+        match (&quick, &streamed) {
+            // What differs on purpose: what it unpacks has the checksum and the length that the trailer states, and may be
+            // followed by other bytes before it; and what may not begin anything is refused by its reader.
+            (
+                Ok(unpacked),
+                Err(CheckError::Gzip(_) | CheckError::Truncated { .. } | CheckError::NotAProfile { .. }),
+            ) => {
+                assert_eq!(gzip(unpacked).last_chunk::<8>(), packed.last_chunk());
+            }
+            _ => assert_eq!(quick, streamed),
+        }
+    }
+}
+
+/// A gzip member of deflate data, with the trailer that the stream asks for.
+#[cfg(feature = "libdeflate")]
+fn member(deflated: &[u8], limits: &Limits) -> Vec<u8> {
+    let mut member = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff], deflated, &[0; 8]].concat();
+    let end = member.len();
+    // Each may be wrong.
+    for _ in 0..2 {
+        let (begin, right) = match unpack(&member, limits) {
+            Err(CheckError::Gzip(GzipError::Checksum { actual, .. })) => (end - 8, actual),
+            Err(CheckError::Gzip(GzipError::Length { actual, .. })) => (end - 4, actual),
+            Ok(_) | Err(_) => break,
+        };
+        member.splice(begin..begin + 4, right.to_le_bytes());
+    }
+    member
 }
 
 pub(crate) fn writing_is_undone(bytes: &[u8]) {

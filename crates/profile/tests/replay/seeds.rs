@@ -98,6 +98,10 @@ pub(crate) fn seeds(property: &str, profiles: &[Vec<u8>]) -> Vec<Vec<u8>> {
             each(|profile| [&[9, 9], profile.as_slice()].concat()),
         ]
         .concat(),
+        "libdeflate" => {
+            let deflated = |profile: &Vec<u8>| gzip(profile).split_off(10);
+            [each(|profile| gzip(profile)), each(deflated)].concat()
+        }
         "parse" => [each(Vec::clone), legacy()].concat(),
         "agree" => [each(Vec::clone), each(|profile| gzip(profile))].concat(),
         ORACLE => [each(Vec::clone), each(|profile| gzip(profile)), legacy()].concat(),
