@@ -413,4 +413,12 @@ mod tests {
         assert_eq!(strings.intern(b"main"), Ok(id));
         assert_eq!(strings.intern(b"other"), Ok(StringId(2)));
     }
+
+    #[test]
+    fn an_id_that_is_not_given_yet_is_no_strings() {
+        let mut strings = Interner::default();
+        let id = strings.intern(b"main").unwrap();
+        assert!(strings.is(0, b"") && strings.is(id.0, b"main"));
+        assert!(!strings.is(id.0, b"") && !strings.is(id.0 + 1, b"") && !strings.is(UNSEEN, b""));
+    }
 }

@@ -96,6 +96,22 @@ fn the_first_mapping_stays_first_though_no_sample_reaches_it() {
     // And of no other.
     let other = [mapping(1, 7)];
     assert_eq!(files(&of_both(&used, &other)), ["/bin/a", "/bin/b"]);
+    // Nor is it lost when what reached it adds up to nothing, as others are.
+    let code = |id, mapping| {
+        let sample = message(2, &[number(1, id), number(2, 1)]);
+        let location = message(4, &[number(1, id), number(2, mapping), number(3, 0x10)]);
+        [sample, location].concat()
+    };
+    let gone = [code(2, 1), code(3, 3)].concat();
+    let whole = profile(&[gone.clone(), used.concat()]);
+    let base = profile(&[gone, mapping(1, 5), mapping(3, 7)]);
+    let difference = decode(&whole).subtract(&mut decode(&base)).unwrap();
+    assert_eq!(files(&difference), ["/bin/a", "/bin/b"]);
+    let locations = difference.locations().iter();
+    assert_eq!(
+        locations.map(|location| location.mapping).collect::<Vec<_>>(),
+        [Some(1)]
+    );
 }
 
 #[test]
@@ -215,9 +231,17 @@ fn samples_are_the_same_by_stack_and_labels() {
         let fields: Vec<_> = fields.iter().map(|(field, value)| number(*field, *value)).collect();
         message(3, &fields)
     };
+    // All strings, for a source of which they are known when its next sample comes.
+    let strings = [1, 2, 8, 9, 10, 11].map(|string| label(&[(1, string), (2, string)]));
+    let known = sample(&strings.concat());
     let samples = |labels: &[u8], others: &[u8]| {
-        let both = of_both(&[sample(labels), location.clone()], &[sample(others), location.clone()]);
+        let of = |labels| [sample(labels), location.clone()];
+        let both = of_both(&of(labels), &of(others));
         assert_eq!(both.totals(), [2]);
+        let of = |labels| [known.clone(), sample(labels), location.clone()];
+        let guessed = of_both(&of(labels), &of(others));
+        assert_eq!(guessed.totals(), [4]);
+        assert_eq!(guessed.sample_count(), 1 + both.sample_count());
         both.sample_count()
     };
     let blue = label(&[(1, 8), (2, 9)]);
@@ -231,6 +255,7 @@ fn samples_are_the_same_by_stack_and_labels() {
     assert_eq!(samples(&both, &blue), 2);
     assert_eq!(samples(&blue, &label(&[(1, 8), (2, 10)])), 2);
     assert_eq!(samples(&blue, &label(&[(1, 11), (2, 9)])), 2);
+    assert_eq!(samples(&blue, &label(&[(1, 11), (2, 10)])), 2);
     assert_eq!(samples(&number, &label(&[(1, 8), (3, 6), (4, 2)])), 2);
     assert_eq!(samples(&number, &label(&[(1, 8), (3, 5), (4, 1)])), 2);
     assert_eq!(samples(&number, &label(&[(1, 8), (3, 5)])), 2);
