@@ -366,16 +366,6 @@ fn each_limit_is_named_when_it_is_exceeded_and_only_then() {
                 ..l
             },
         ),
-        // In another order than writers have.
-        (
-            "locations in one sample",
-            sample(&[label(), number(2, 1), number(1, 1), number(1, 1)]),
-            2,
-            |l, m| Limits {
-                locations_per_sample_max: m,
-                ..l
-            },
-        ),
         (
             "locations in one sample",
             // In an order that nobody writes.
