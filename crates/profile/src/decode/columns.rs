@@ -187,29 +187,32 @@ impl Columns {
         let tag = value.varint().map_err(|fault| Refused::at(field, fault))?;
         let first = (field, value);
         match tag {
-            0x12 => messages(
-                simd,
+            0x12 => in_a_row(
                 0x12,
                 first,
-                limits,
                 #[inline(always)]
-                |message| self.sample(simd, message, limits),
+                |value| {
+                    self.sample(simd, message(value, limits)?, limits)
+                        .map_err(Refusal::inside)
+                },
             ),
-            0x22 => messages(
-                simd,
+            0x22 => in_a_row(
                 0x22,
                 first,
-                limits,
                 #[inline(always)]
-                |message| self.location(simd, message, limits),
+                |value| {
+                    self.location(simd, message(value, limits)?, limits)
+                        .map_err(Refusal::inside)
+                },
             ),
-            0x2a => messages(
-                simd,
+            0x2a => in_a_row(
                 0x2a,
                 first,
-                limits,
                 #[inline(always)]
-                |message| self.function(simd, message, limits),
+                |value| {
+                    self.function(simd, message(value, limits)?, limits)
+                        .map_err(Refusal::inside)
+                },
             ),
             0x32 => in_a_row(
                 0x32,
@@ -550,29 +553,6 @@ fn in_a_row<'a>(
             _ => return Ok(field),
         }
     }
-}
-
-/// Reads messages in a row, of a kind that there are thousands of: in a function of their own, or the registers would not do
-/// for all kinds.
-#[inline(always)]
-fn messages<'a, S: Simd>(
-    simd: S,
-    tag: u8,
-    first: (Cursor<'a>, Cursor<'a>),
-    limits: &Limits,
-    mut read: impl FnMut(Message<'a>) -> Result<(), Refusal>,
-) -> Result<Cursor<'a>, Refused<'a>> {
-    simd.vectorize(
-        #[inline(always)]
-        || {
-            in_a_row(
-                tag,
-                first,
-                #[inline(always)]
-                |value| read(message(value, limits)?).map_err(Refusal::inside),
-            )
-        },
-    )
 }
 
 /// The bytes of a message, which have a limit.
