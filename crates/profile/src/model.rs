@@ -240,7 +240,7 @@ impl Samples {
         }
     }
 
-    /// All samples in their order: each begins where the one before it ends, which takes a third of looking each up.
+    /// All samples in their order. Each begins where the one before it ends, so none is looked up.
     #[inline]
     pub(crate) fn iter(&self, types: usize) -> impl Iterator<Item = Sample<'_>> {
         let mut values = self.values.as_slice();

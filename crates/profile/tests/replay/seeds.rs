@@ -99,7 +99,12 @@ pub(crate) fn seeds(property: &str, profiles: &[Vec<u8>]) -> Vec<Vec<u8>> {
         ]
         .concat(),
         "libdeflate" => {
-            let deflated = |profile: &Vec<u8>| gzip(profile).split_off(10);
+            // Between the header and the trailer.
+            let deflated = |profile: &Vec<u8>| {
+                let mut packed = gzip(profile).split_off(10);
+                packed.truncate(packed.len() - 8);
+                packed
+            };
             [each(|profile| gzip(profile)), each(deflated)].concat()
         }
         "parse" => [each(Vec::clone), legacy()].concat(),
