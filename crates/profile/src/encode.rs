@@ -39,8 +39,9 @@ impl Profile<'_> {
             }),
         }
         self.encode_functions(&mut out, &table);
-        for id in &table.order {
-            out.bytes(6, self.strings.get(*id));
+        for (first, others) in table.rows(&self.strings) {
+            out.bytes(6, first);
+            out.append(others);
         }
         self.encode_end(&mut out, &table);
         out.finish()

@@ -69,6 +69,17 @@ impl Writer {
         self.write(bytes_max + MESSAGE_BYTES_MAX, |out| out.message(field, write));
     }
 
+    /// Writes fields that are written already.
+    pub(super) fn append(&mut self, fields: &[u8]) {
+        if let Some(room) = self.part.get_mut(self.filled..self.filled + fields.len()) {
+            room.copy_from_slice(fields);
+            self.filled += fields.len();
+        } else {
+            self.make_room(0);
+            self.whole.extend_from_slice(fields);
+        }
+    }
+
     pub(super) fn bytes(&mut self, field: u8, bytes: &[u8]) {
         self.write(MESSAGE_BYTES_MAX + bytes.len(), |out| out.bytes(field, bytes));
     }
