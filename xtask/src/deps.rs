@@ -32,6 +32,7 @@ pub(crate) fn run() -> Result<()> {
         Tool::PySpy,
         Tool::Austin,
         Tool::Java25,
+        Tool::AsyncProfiler,
     ];
     for tool in Tool::of_cluster(version).into_iter().chain(others) {
         let begun = testkit::wait::now();

@@ -355,7 +355,7 @@ Examples:
   kubectl-profile convert --out app.pprof recording.jfr && go tool pprof -top -sample_index=alloc_space app.pprof
   node --cpu-prof --cpu-prof-name=app.cpuprofile app.js && kubectl-profile convert --out app.pprof app.cpuprofile
   py-spy record -f raw -o app.stacks --pid 4711 && kubectl-profile convert --out app.pprof app.stacks
-  perf script | stackcollapse-perf.pl | kubectl-profile convert --out app.pprof -")]
+  perf script report stackcollapse | kubectl-profile convert --out app.pprof -")]
 pub(crate) struct ConvertArgs {
     /// A profile, or "-" for standard input.
     pub(crate) file: PathBuf,

