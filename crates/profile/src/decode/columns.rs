@@ -214,14 +214,14 @@ impl Columns {
                         .map_err(Refusal::inside)
                 },
             ),
-            0x32 => in_a_row(
+            0x32 if !self.strings.is_empty() => in_a_row(
                 0x32,
                 first,
                 #[inline(always)]
                 |value| self.text(value, end, limits),
             ),
             other => self
-                .single(other, value, limits)
+                .single(other, value, end, limits)
                 .map_err(|refusal| Refused::at(field, refusal)),
         }
     }
@@ -232,19 +232,28 @@ impl Columns {
         let string = profile.bytes()?;
         at_most(self.strings.len() as u64 + 1, limits.strings_max, "strings")?;
         at_most(string.len() as u64, limits.string_bytes_max, "bytes in one string")?;
-        if self.strings.is_empty() && !string.is_empty() {
-            return Err(Fault::Bad("the first string is not the empty one").into());
-        }
         // Both are within the profile, which is below 4 GiB.
         let begin = end - profile.rest().len() - string.len();
         self.strings.push((begin as u32, string.len() as u32));
         Ok(())
     }
 
-    /// A field that comes once, or a few times.
+    /// A field that comes once, or a few times, or the first string.
     #[inline(never)]
-    fn single<'a>(&mut self, tag: u64, mut profile: Cursor<'a>, limits: &Limits) -> Result<Cursor<'a>, Refusal> {
+    fn single<'a>(
+        &mut self,
+        tag: u64,
+        mut profile: Cursor<'a>,
+        end: usize,
+        limits: &Limits,
+    ) -> Result<Cursor<'a>, Refusal> {
         match tag {
+            0x32 => {
+                self.text(&mut profile, end, limits)?;
+                if self.strings.first().is_some_and(|(_, len)| *len > 0) {
+                    return Err(Fault::Bad("the first string is not the empty one").into());
+                }
+            }
             0x0a => {
                 let limit = limits.sample_types_max;
                 at_most(self.sample_types.len() as u64 + 1, limit, "sample types")?;
@@ -306,14 +315,15 @@ impl Columns {
             limits.locations_in_samples_max,
             "locations in all samples",
         )?;
-        at_most(values as u64, limits.sample_types_max, "values in one sample")?;
-        self.values_differ |= *self.values_each.get_or_insert(values) != values;
+        if self.values_each != Some(values) {
+            at_most(values as u64, limits.sample_types_max, "values in one sample")?;
+            self.values_differ |= *self.values_each.get_or_insert(values) != values;
+        }
         if values == 0 {
             samples.stacks.truncate(stacks_before);
             samples.labels.truncate(labels_before);
             return Ok(());
         }
-        self.has_many_labels |= samples.labels.len() - labels_before > 1;
         samples.stack_ends.push(samples.stacks.len() as u32);
         samples.label_ends.push(samples.labels.len() as u32);
         Ok(())
@@ -333,7 +343,7 @@ impl Columns {
         }
         self.values(simd, &mut glance)?;
         while let Some(label) = glance.message(0x1a) {
-            count_label(&mut labels, limits)?;
+            self.count_label(&mut labels, limits)?;
             self.label(label).map_err(|fault| glance.fault(fault))?;
         }
         if glance.is_at_end() {
@@ -369,7 +379,7 @@ impl Columns {
                 self.samples.values.push(fields.varint()?.cast_signed());
             }
             while fields.is(0x1a) {
-                count_label(&mut labels, limits)?;
+                self.count_label(&mut labels, limits)?;
                 self.label(fields.bytes()?.into())?;
             }
             fields.skip_unknown(SAMPLE)?;
@@ -387,6 +397,14 @@ impl Columns {
             self.samples.values.push(value.cast_signed());
         }
         Ok(())
+    }
+
+    /// Counts one more label of a sample.
+    #[inline(always)]
+    fn count_label(&mut self, labels: &mut u64, limits: &Limits) -> Result<(), LimitExceeded> {
+        *labels += 1;
+        self.has_many_labels |= *labels > 1;
+        at_most(*labels, limits.labels_per_sample_max, "labels in one sample")
     }
 
     #[inline(always)]
@@ -561,13 +579,6 @@ fn message<'a>(profile: &mut Cursor<'a>, limits: &Limits) -> Result<Message<'a>,
     let message = profile.message()?;
     at_most(message.len() as u64, limits.message_bytes_max, "bytes in one message")?;
     Ok(message)
-}
-
-/// Counts one more label of a sample.
-#[inline(always)]
-fn count_label(labels: &mut u64, limits: &Limits) -> Result<(), LimitExceeded> {
-    *labels += 1;
-    at_most(*labels, limits.labels_per_sample_max, "labels in one sample")
 }
 
 /// A label, as google/pprof reads it: `None` for one that says nothing, which it drops.

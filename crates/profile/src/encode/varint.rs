@@ -68,8 +68,9 @@ pub(super) fn of_two(number: u64) -> (u64, usize) {
 /// The varint of a number below 2^28, and how many bytes it has.
 #[inline(always)]
 pub(super) fn of_four(number: u32) -> (u64, usize) {
-    let of_14 = number & 0x3fff | (number & 0x0fff_c000) << 2;
-    let of_7 = of_14 & 0x007f_007f | (of_14 & 0x3f80_3f80) << 1;
+    // What is added moves the upper half of each pair up.
+    let of_14 = number + (number & 0x0fff_c000) * 3;
+    let of_7 = of_14 + (of_14 & 0x3f80_3f80);
     let unused = (of_7 | 1).leading_zeros() / 8;
     let word = of_7 | 0x0080_8080 >> (8 * unused);
     (word.into(), 4 - unused as usize)
@@ -79,8 +80,8 @@ pub(super) fn of_four(number: u32) -> (u64, usize) {
 #[inline(always)]
 pub(super) fn of_eight(number: u64) -> (u64, usize) {
     let of_28 = number & 0x0fff_ffff | (number & 0x00ff_ffff_f000_0000) << 4;
-    let of_14 = of_28 & 0x0000_3fff_0000_3fff | (of_28 & 0x0fff_c000_0fff_c000) << 2;
-    let of_7 = of_14 & 0x007f_007f_007f_007f | (of_14 & 0x3f80_3f80_3f80_3f80) << 1;
+    let of_14 = of_28 + (of_28 & 0x0fff_c000_0fff_c000) * 3;
+    let of_7 = of_14 + (of_14 & 0x3f80_3f80_3f80_3f80);
     let unused = (of_7 | 1).leading_zeros() / 8;
     // All bytes but the last go on.
     let word = of_7 | CONTINUES >> 8 >> (8 * unused);

@@ -4,9 +4,9 @@
 //! costs as much as twenty instructions; so here nothing branches on how long a varint of up to four bytes is.
 
 use fearless_simd::prelude::*;
-use fearless_simd::{u8x32, u32x8, u64x2, u64x4};
+use fearless_simd::{i8x16, i16x8, i16x16, u8x16, u8x32, u16x16, u32x8, u64x2};
 
-use super::{CONTINUES, Cursor, Fault, Message};
+use super::{Cursor, Fault, Message};
 
 /// What comes next of packed varints.
 #[derive(Clone, Copy)]
@@ -29,6 +29,7 @@ impl Message<'_> {
             let word = onward
                 .first_chunk()
                 .map_or_else(|| last_word(onward), |word| u64::from_le_bytes(*word));
+            let word = bytes_of(simd, word);
             let layout = layout(word, len);
             let bytes = if layout.count == 0 {
                 let mut cursor = Cursor::new(onward.get(..len).unwrap_or_default());
@@ -53,12 +54,12 @@ impl Message<'_> {
         let len = self.len();
         // Tags are varints, too. The last place is after all that two batches have, so every tag may have a number.
         let mut found = [0; 17];
-        let word = u64::from_le_bytes(*self.onward.first_chunk()?);
+        let word = bytes_of(simd, u64::from_le_bytes(*self.onward.first_chunk()?));
         let first = layout(word, len);
         *found.first_chunk_mut()? = lanes(simd, word, first);
         let (mut count, mut bytes) = (usize::from(first.count), usize::from(first.bytes));
         if bytes < len {
-            let word = u64::from_le_bytes(*self.onward.get(bytes..)?.first_chunk()?);
+            let word = bytes_of(simd, u64::from_le_bytes(*self.onward.get(bytes..)?.first_chunk()?));
             let second = layout(word, len - bytes);
             *found.get_mut(count..)?.first_chunk_mut()? = lanes(simd, word, second);
             count += usize::from(second.count);
@@ -81,31 +82,37 @@ fn last_word(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
-/// Where in the word the varints are that begin with its lowest byte and end within its first `len` bytes, up to the first
+/// The bytes of a word, and as many zeros after them.
+#[inline(always)]
+fn bytes_of<S: Simd>(simd: S, word: u64) -> u8x16<S> {
+    u64x2::from_slice(simd, &[word, 0]).to_bytes()
+}
+
+/// Where in a word the varints are that begin with its lowest byte and end within its first `len` bytes, up to the first
 /// that has more than [`BYTES_MAX`].
 #[inline(always)]
-fn layout(word: u64, len: usize) -> &'static Layout {
-    // Every product of a bit of the one factor and a bit of the other is a place of its own, and those that end up in
-    // the highest byte are the eight bits in their order.
-    let continues = (word & CONTINUES).wrapping_mul(0x0002_0408_1020_4081) >> 56;
-    let beyond = 0xff_u64 << len.min(8);
-    &LAYOUTS[((continues | beyond) & 0xff) as usize]
+fn layout<S: Simd>(bytes: u8x16<S>, len: usize) -> &'static Layout {
+    let bytes: i8x16<S> = bytes.bitcast();
+    let continues = bytes.simd_lt(0).to_bitmask();
+    let within = !(u64::MAX << len.min(8));
+    &LAYOUTS[(!continues & within & 0xff) as usize]
 }
 
 /// The varints of a word, from the lowest on.
 #[inline(always)]
-fn lanes<S: Simd>(simd: S, word: u64, layout: &Layout) -> [u32; 8] {
-    let word = u64x2::from_slice(simd, &[word & !CONTINUES, 0]);
-    let bytes: u8x32<S> = u64x4::block_splat(word).to_bytes();
+fn lanes<S: Simd>(simd: S, bytes: u8x16<S>, layout: &Layout) -> [u32; 8] {
+    let bytes = u8x32::block_splat(bytes & 0x7f);
     let bytes = bytes.swizzle_dyn_within_blocks(u8x32::from_slice(simd, &layout.bytes_of_lanes));
     // Seven bits of each byte: two bytes become fourteen bits, and two of those the number.
-    let sevens: u32x8<S> = bytes.bitcast();
-    let fourteens = (sevens & 0x007f_007f) | ((sevens >> 1) & 0x3f80_3f80);
-    let numbers = (fourteens & 0x3fff) | ((fourteens >> 2) & 0x0fff_c000);
+    let sevens: u16x16<S> = bytes.bitcast();
+    let fourteens: i16x16<S> = (sevens - ((sevens >> 1) & 0x3f80)).bitcast();
+    let weights = i16x8::from_slice(simd, &[1, 1 << 14, 1, 1 << 14, 1, 1 << 14, 1, 1 << 14]);
+    let numbers: u32x8<S> = fourteens.pairwise_dot_product(i16x16::block_splat(weights)).bitcast();
     numbers.into()
 }
 
-/// What becomes of the bytes of a word.
+/// What becomes of the bytes of a word. In a line of the cache each: its place is a shift then.
+#[repr(align(64))]
 struct Layout {
     /// Of each byte of each lane, which byte of the word it is; [`NO_BYTE`] for none.
     bytes_of_lanes: [u8; 32],
@@ -117,7 +124,7 @@ struct Layout {
 /// The byte after the word, which is 0.
 const NO_BYTE: u8 = 8;
 
-/// The layout for every choice of bytes that do not end a varint.
+/// The layout for every choice of bytes that end a varint.
 static LAYOUTS: [Layout; 256] = {
     let mut layouts = [const {
         Layout {
@@ -126,12 +133,12 @@ static LAYOUTS: [Layout; 256] = {
             bytes: 0,
         }
     }; 256];
-    let mut continues = 0;
-    while continues < 256 {
-        let layout = &mut layouts[continues];
+    let mut ends = 0;
+    while ends < 256 {
+        let layout = &mut layouts[ends];
         let (mut begin, mut at) = (0, 0);
         while at < 8 && at - begin < BYTES_MAX {
-            if continues >> at & 1 == 0 {
+            if ends >> at & 1 == 1 {
                 let mut byte = begin;
                 while byte <= at {
                     layout.bytes_of_lanes[(layout.count * BYTES_MAX + byte - begin) as usize] = byte;
@@ -143,7 +150,7 @@ static LAYOUTS: [Layout; 256] = {
             }
             at += 1;
         }
-        continues += 1;
+        ends += 1;
     }
     layouts
 };
