@@ -322,7 +322,7 @@ pub(crate) fn whole(fault: Fault) -> Fault {
 }
 
 /// The bit of each byte of a word that says that the varint goes on.
-const CONTINUES: u64 = 0x8080_8080_8080_8080;
+pub(crate) const CONTINUES: u64 = 0x8080_8080_8080_8080;
 
 /// Counts the varints of a packed field without decoding them.
 ///

@@ -1,5 +1,7 @@
 //! Numbers as they are written: varints in the lowest bytes of words.
 
+use crate::wire::CONTINUES;
+
 /// A number below 2^49, ready to be written: its varint in seven bytes, and in the highest three bits how many it has.
 ///
 /// The ids of locations and functions and the indexes of strings are written over and over, so they are made ready once. The
@@ -12,12 +14,6 @@ impl Varint {
     #[inline(always)]
     pub(super) fn new(number: u64) -> Option<Self> {
         of_seven(number).map(|(word, bytes)| Self(word | (bytes as u64) << 61))
-    }
-
-    /// Whether it is 0, the only one whose first byte is, or has no bytes.
-    #[inline(always)]
-    pub(super) fn is_zero(self) -> bool {
-        self.0 & 0xff == 0
     }
 
     /// Its bytes, with others after them, and how many they are.
@@ -88,12 +84,10 @@ pub(super) fn of_eight(number: u64) -> (u64, usize) {
     (word, 8 - unused as usize)
 }
 
-/// The highest bit of each byte: a varint goes on after it.
-pub(super) const CONTINUES: u64 = 0x8080_8080_8080_8080;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encode::writer::Number as _;
 
     #[test]
     fn what_is_made_ready_is_what_would_be_computed() {

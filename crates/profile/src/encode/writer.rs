@@ -2,7 +2,8 @@
 
 use std::mem::take;
 
-use super::varint::{self, CONTINUES, Varint};
+use super::varint::{self, Varint};
+use crate::wire::CONTINUES;
 
 /// Wire bytes in the making.
 pub(super) struct Writer {
@@ -191,7 +192,8 @@ pub(super) trait Number: Copy {
 impl Number for Varint {
     #[inline(always)]
     fn is_zero(self) -> bool {
-        self.is_zero()
+        // The only one whose first byte is 0, or which has no bytes.
+        self.word().0 & 0xff == 0
     }
 
     #[inline(always)]
