@@ -21,24 +21,30 @@ fn programs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs")
 }
 
+/// Says that a test is left out for want of something, which CI must have.
+fn left_out(missing: &str) {
+    assert!(std::env::var_os("CI").is_none(), "CI must have {missing}");
+    eprintln!("not tested, for want of {missing}");
+}
+
 /// Whether all of these are there; CI must have them.
 fn are_there(programs: &[&str]) -> bool {
     let missing: Vec<_> = programs.iter().filter(|name| process::find(name).is_none()).collect();
-    if missing.is_empty() {
-        return true;
+    if !missing.is_empty() {
+        left_out(&format!("{missing:?}"));
     }
-    assert!(std::env::var_os("CI").is_none(), "CI must have {missing:?}");
-    eprintln!("not tested: {missing:?} not found");
-    false
+    missing.is_empty()
 }
 
-/// A program of a tool, which is installed when it is not there; CI must be able to.
-fn program(tool: Tool, name: &str) -> Option<PathBuf> {
+/// A program of a tool, which is installed when it is not there, where these programs are, too; CI must be able to.
+fn program(tool: Tool, name: &str, others: &[&str]) -> Option<PathBuf> {
+    if !are_there(others) {
+        return None;
+    }
     match tools::ensure(tool) {
         Ok(bin) => Some(bin.join(name)),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "CI must have {name}: {error:#}");
-            eprintln!("not tested: {name}: {error:#}");
+            left_out(&format!("{name}: {error:#}"));
             None
         }
     }
@@ -69,12 +75,13 @@ const TYPES_OF_HOT: [&str; 6] = [
     "delay/nanoseconds",
 ];
 
-/// Compiles Hot.java into a folder, for any Java from 11 on.
-fn compile_java(folder: &TempDir) {
+/// Runs Hot.java, compiled into a folder for any Java from 11 on, with this option.
+fn run_hot(java: &Path, option: &str, folder: &TempDir) {
     run(Command::new("javac")
         .args(["--release", "11", "-d"])
         .arg(folder.path())
         .arg(programs().join("Hot.java")));
+    run(Command::new(java).arg(option).arg("-cp").arg(folder.path()).arg("Hot"));
 }
 
 /// A foreign profile, made one of pprof.
@@ -136,6 +143,20 @@ impl Converted {
         );
     }
 
+    /// Asserts what a recording of Hot.java holds.
+    fn assert_of_hot(&self) {
+        self.assert_described("jfr", &TYPES_OF_HOT);
+        self.assert_hottest("cpu", "Hot.burn");
+        self.assert_hottest("alloc_space", "Hot.allocate");
+        self.assert_hottest("delay", "Hot.contend");
+        self.assert_in_burn();
+    }
+
+    /// Asserts the lines of the loop in burn. Files are not in a recording, lines are.
+    fn assert_in_burn(&self) {
+        self.assert_place("Hot.burn", Path::new(""), 12..=13);
+    }
+
     /// Asserts what the check and the profile say of themselves.
     fn assert_described(&self, format: &str, types: &[&str]) {
         let checked = kubectl_profile(&["check", "-o", "json"], &self.source);
@@ -190,21 +211,14 @@ fn a_recording_of_the_jvm() {
         return;
     }
     let folder = TempDir::new().unwrap();
-    compile_java(&folder);
     let recording = folder.path().join("of.jfr");
-    let mut java = Command::new("java");
-    java.arg(format!(
+    let option = format!(
         "-XX:StartFlightRecording=filename={},settings=profile",
         recording.display()
-    ));
-    run(java.arg("-cp").arg(folder.path()).arg("Hot"));
+    );
+    run_hot(Path::new("java"), &option, &folder);
     let converted = Converted::of(folder, "of.jfr");
-    converted.assert_described("jfr", &TYPES_OF_HOT);
-    converted.assert_hottest("cpu", "Hot.burn");
-    converted.assert_hottest("alloc_space", "Hot.allocate");
-    converted.assert_hottest("delay", "Hot.contend");
-    // Files are not in a recording, lines are: those of the loop in burn.
-    converted.assert_place("Hot.burn", Path::new(""), 12..=13);
+    converted.assert_of_hot();
     // Who waited, and for what.
     let waited = converted.go_tool_pprof(&["-tags", "-sample_index=delay"]);
     assert!(
@@ -217,20 +231,15 @@ fn a_recording_of_the_jvm() {
 /// for differs from machine to machine.
 #[test]
 fn cpu_time_of_the_jvm() {
-    let Some(java) = are_there(&["javac", "go"])
-        .then(|| program(Tool::Java25, "java"))
-        .flatten()
-    else {
+    let Some(java) = program(Tool::Java25, "java", &["javac", "go"]) else {
         return;
     };
     let folder = TempDir::new().unwrap();
-    compile_java(&folder);
-    let mut record = Command::new(java);
-    record.arg(format!(
+    let option = format!(
         "-XX:StartFlightRecording:jdk.CPUTimeSample#enabled=true,filename={}",
         folder.path().join("of.jfr").display()
-    ));
-    run(record.arg("-cp").arg(folder.path()).arg("Hot"));
+    );
+    run_hot(&java, &option, &folder);
     let converted = Converted::of(folder, "of.jfr");
     // Threads that were seen running are in the recording as well: the same time is not told twice.
     converted.assert_described("jfr", &TYPES_OF_HOT);
@@ -241,62 +250,46 @@ fn cpu_time_of_the_jvm() {
     assert!(period.trim().parse::<u64>().unwrap() >= 2_000_000, "{period}");
 }
 
-/// Runs Hot.java with async-profiler in the process, as these options tell it to.
-fn async_profiler(folder: &TempDir, options: &str, output: &str) -> bool {
-    let Some(library) = are_there(&["javac", "java", "go"])
-        .then(|| program(Tool::AsyncProfiler, "libasyncProfiler.so"))
-        .flatten()
-    else {
-        return false;
-    };
-    compile_java(folder);
-    let mut java = Command::new("java");
-    java.arg(format!(
+/// What async-profiler, in the process of Hot.java, writes when it is told these options.
+fn of_async_profiler(options: &str) -> Option<Converted> {
+    let library = program(Tool::AsyncProfiler, "libasyncProfiler.so", &["javac", "java", "go"])?;
+    let folder = TempDir::new().unwrap();
+    let output = folder.path().join("of.asprof");
+    let option = format!(
         "-agentpath:{}=start,{options},file={}",
         library.display(),
-        folder.path().join(output).display()
-    ));
-    run(java.arg("-cp").arg(folder.path()).arg("Hot"));
-    true
+        output.display()
+    );
+    run_hot(Path::new("java"), &option, &folder);
+    Some(Converted::of(folder, "of.asprof"))
 }
 
 #[test]
 fn stacks_of_async_profiler() {
-    let folder = TempDir::new().unwrap();
     // Each thread's own clock needs nothing of the kernel. Frames say how they were compiled.
-    if !async_profiler(&folder, "event=ctimer,interval=1ms,collapsed,threads,ann", "of.stacks") {
+    let Some(converted) = of_async_profiler("event=ctimer,interval=1ms,collapsed,threads,ann") else {
         return;
-    }
-    let converted = Converted::of(folder, "of.stacks");
+    };
     converted.assert_described("collapsed", &["samples/count"]);
     converted.assert_hottest("samples", "Hot.burn");
 }
 
 #[test]
 fn a_recording_of_async_profiler() {
-    let folder = TempDir::new().unwrap();
-    let events = "event=ctimer,interval=1ms,alloc=64k,lock=1us,jfr";
-    if !async_profiler(&folder, events, "of.jfr") {
+    let Some(converted) = of_async_profiler("event=ctimer,interval=1ms,alloc=64k,lock=1us,jfr") else {
         return;
-    }
-    let converted = Converted::of(folder, "of.jfr");
-    converted.assert_described("jfr", &TYPES_OF_HOT);
-    converted.assert_hottest("cpu", "Hot.burn");
-    converted.assert_hottest("alloc_space", "Hot.allocate");
-    converted.assert_hottest("delay", "Hot.contend");
-    converted.assert_place("Hot.burn", Path::new(""), 12..=13);
+    };
+    converted.assert_of_hot();
 }
 
 #[test]
 fn a_recording_of_the_wall_clock_by_async_profiler() {
-    let folder = TempDir::new().unwrap();
-    if !async_profiler(&folder, "event=wall,interval=5ms,jfr", "of.jfr") {
+    let Some(converted) = of_async_profiler("event=wall,interval=5ms,jfr") else {
         return;
-    }
-    let converted = Converted::of(folder, "of.jfr");
+    };
     converted.assert_described("jfr", &["wall_samples/count", "wall/nanoseconds"]);
     // What waits is seen as often as what runs: the JVM's own threads wait all the time, in a function of the C library.
-    converted.assert_place("Hot.burn", Path::new(""), 12..=13);
+    converted.assert_in_burn();
 }
 
 /// perf in a folder, where it looks for recordings.
@@ -328,9 +321,11 @@ fn stacks_of_perf() {
         "--output=perf.data",
     ];
     if let Err(error) = process::run(perf(&folder, &options).args(["--", "./hot", "own.pprof"])) {
-        let may_be_missing = std::env::var_os("CI").is_none() || !packages::brings_perf();
-        assert!(may_be_missing, "CI must have perf: {error:#}");
-        eprintln!("not tested: perf: {error:#}");
+        if packages::brings_perf() {
+            left_out(&format!("perf: {error:#}"));
+        } else {
+            eprintln!("not tested, for want of perf: {error:#}");
+        }
         return;
     }
     let stacks = run(&mut perf(&folder, &["script", "report", "stackcollapse"]));
@@ -342,10 +337,7 @@ fn stacks_of_perf() {
 
 #[test]
 fn stacks_of_py_spy() {
-    let Some(py_spy) = are_there(&["python3", "go"])
-        .then(|| program(Tool::PySpy, "py-spy"))
-        .flatten()
-    else {
+    let Some(py_spy) = program(Tool::PySpy, "py-spy", &["python3", "go"]) else {
         return;
     };
     let (folder, program) = (TempDir::new().unwrap(), programs().join("hot.py"));
@@ -374,10 +366,7 @@ fn stacks_of_py_spy() {
 
 #[test]
 fn stacks_of_austin() {
-    let Some(austin) = are_there(&["python3", "go"])
-        .then(|| program(Tool::Austin, "austin"))
-        .flatten()
-    else {
+    let Some(austin) = program(Tool::Austin, "austin", &["python3", "go"]) else {
         return;
     };
     let (folder, program) = (TempDir::new().unwrap(), programs().join("hot.py"));
